@@ -1,0 +1,1 @@
+//! gateway.toml as written, and the settings it means.

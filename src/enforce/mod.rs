@@ -1,0 +1,1 @@
+//! What a decision does to bytes: block, annotate, hold back.

@@ -1,0 +1,1 @@
+//! The exchange: pingora on one side, our words on the other.

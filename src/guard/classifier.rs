@@ -1,0 +1,38 @@
+//! The seam in front of every model: transcripts in, judgements out.
+
+use std::fmt;
+
+use crate::taxonomy::Taxonomy;
+use crate::transcript::Transcript;
+use crate::verdict::Judgement;
+
+/// A model that judges. Owned by the guard's one worker thread, which is why it may be `!Sync`
+/// and take `&mut self`.
+pub trait Classifier: Send {
+    /// What this classifier is called and can name.
+    fn card(&self) -> GuardCard;
+
+    /// Judges a batch: one judgement per transcript, in order.
+    ///
+    /// Never fails as a whole: what cannot be judged is unscored, with its reason.
+    fn judge(&mut self, batch: &[Transcript]) -> Vec<Judgement>;
+}
+
+/// What a guard is, for records, metrics and people.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GuardCard {
+    /// The family or product, such as `llama-guard-2` or `embedded`.
+    pub name: String,
+    /// The first hex digits of the digest over weights, tokenizer and settings.
+    pub fingerprint: String,
+    /// The categories it can name.
+    pub taxonomy: Taxonomy,
+    /// What a user must be told at start: that it is small, knows only English, covers no S5.
+    pub warnings: Vec<String>,
+}
+
+impl fmt::Display for GuardCard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.name, self.fingerprint)
+    }
+}

@@ -1,0 +1,5 @@
+//! Judging within a deadline.
+
+mod classifier;
+
+pub use classifier::{Classifier, GuardCard};

@@ -1,0 +1,1 @@
+//! The in-process Llama engine behind the guard.

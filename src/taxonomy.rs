@@ -1,0 +1,120 @@
+//! The categories a classifier can name.
+//!
+//! A [`Taxonomy`] is the ordered list; a [`Category`] is an index into one. What a category means is
+//! the classifier's business; what to do about it is the policy's.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+/// The MLCommons hazard categories as Llama Guard 2 numbers them.
+///
+/// Codes and names are those of its prompt template, not of its model card, which words some
+/// differently.
+const LLAMA_GUARD_2: [(&str, &str); 11] = [
+    ("S1", "Violent Crimes"),
+    ("S2", "Non-Violent Crimes"),
+    ("S3", "Sex Crimes"),
+    ("S4", "Child Exploitation"),
+    ("S5", "Specialized Advice"),
+    ("S6", "Privacy"),
+    ("S7", "Intellectual Property"),
+    ("S8", "Indiscriminate Weapons"),
+    ("S9", "Hate"),
+    ("S10", "Self-Harm"),
+    ("S11", "Sexual Content"),
+];
+
+/// An ordered list of categories. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Taxonomy {
+    entries: Arc<[Entry]>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Entry {
+    code: String,
+    name: String,
+}
+
+/// One category of a [`Taxonomy`]: its position in the list, from 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Category(u8);
+
+impl Category {
+    /// The position in the taxonomy, from 0.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl Taxonomy {
+    /// S1 to S11 of Llama Guard 2.
+    pub fn llama_guard_2() -> Self {
+        static TAXONOMY: LazyLock<Taxonomy> = LazyLock::new(|| Taxonomy::new(LLAMA_GUARD_2));
+        TAXONOMY.clone()
+    }
+
+    /// Makes a taxonomy of (code, name) pairs, at most 255 of them; what is beyond is left out.
+    pub fn new<C: Into<String>, N: Into<String>>(
+        entries: impl IntoIterator<Item = (C, N)>,
+    ) -> Self {
+        let entries = entries
+            .into_iter()
+            .take(usize::from(u8::MAX))
+            .map(|(code, name)| Entry { code: code.into(), name: name.into() })
+            .collect();
+        Self { entries }
+    }
+
+    /// How many categories there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no category at all.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// All categories in order.
+    pub fn categories(&self) -> impl Iterator<Item = Category> + use<> {
+        (0..self.entries.len()).filter_map(|index| u8::try_from(index).ok().map(Category))
+    }
+
+    /// The category with this code (`"S6"`), if there is one.
+    pub fn by_code(&self, code: &str) -> Option<Category> {
+        self.categories().find(|category| self.code(*category) == code)
+    }
+
+    /// The code of a category, such as `S6`; empty for a category of another taxonomy.
+    pub fn code(&self, category: Category) -> &str {
+        self.entries.get(category.index()).map_or("", |entry| &entry.code)
+    }
+
+    /// The name of a category, such as `Privacy`; empty for a category of another taxonomy.
+    pub fn name(&self, category: Category) -> &str {
+        self.entries.get(category.index()).map_or("", |entry| &entry.name)
+    }
+}
+
+impl fmt::Debug for Taxonomy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.entries.iter().map(|entry| &entry.code)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Taxonomy;
+
+    #[test]
+    fn a_code_leads_to_its_category_and_back() {
+        let taxonomy = Taxonomy::llama_guard_2();
+        assert_eq!(taxonomy.len(), 11);
+        for category in taxonomy.categories() {
+            assert_eq!(taxonomy.by_code(taxonomy.code(category)), Some(category));
+        }
+        assert_eq!(taxonomy.by_code("S10").map(|found| taxonomy.name(found)), Some("Self-Harm"));
+        assert_eq!(taxonomy.by_code("S12"), None);
+    }
+}

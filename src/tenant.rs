@@ -1,0 +1,1 @@
+//! Who asks, under which policy.

@@ -1,0 +1,170 @@
+//! What a guard found. It never says what to do.
+
+use std::fmt;
+use std::ops::AddAssign;
+
+use serde::Serialize;
+
+use crate::taxonomy::Category;
+
+/// A probability: finite, in 0..=1.
+#[derive(Clone, Copy, PartialEq, PartialOrd, Debug, Default, Serialize)]
+#[serde(transparent)]
+pub struct Score(f32);
+
+impl Score {
+    /// No probability at all.
+    pub const ZERO: Self = Self(0.0);
+    /// Certainty.
+    pub const ONE: Self = Self(1.0);
+
+    /// The score for `value`; `None` unless it is finite and, but for rounding, in 0..=1.
+    pub fn new(value: f32) -> Option<Self> {
+        const ROUNDING: f32 = 1e-4;
+        let near = value.is_finite() && (-ROUNDING..=1.0 + ROUNDING).contains(&value);
+        near.then(|| Self(value.clamp(0.0, 1.0)))
+    }
+
+    /// The probability as a number.
+    pub fn get(self) -> f32 {
+        self.0
+    }
+
+    /// The larger of the two.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self(self.0.max(other.0))
+    }
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What one reading of one text gave: p(unsafe), and how it falls to the categories.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Scores {
+    /// p(unsafe), whatever the category.
+    pub unsafe_: Score,
+    /// Per category, in the taxonomy's order: p(unsafe) times the probability that this category is
+    /// the *first* one listed. A lower bound of "the category is listed"; sums to at most `unsafe_`.
+    pub first: Vec<Score>,
+}
+
+impl Scores {
+    /// The score of one category; zero for a category of another taxonomy.
+    pub fn category(&self, category: Category) -> Score {
+        self.first.get(category.index()).copied().unwrap_or(Score::ZERO)
+    }
+}
+
+/// How much of the text the guard read, in tokens (characters where no tokens are known, as for a
+/// text nobody tokenised).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Coverage {
+    /// Units read.
+    pub read: u64,
+    /// Units there were. A part nobody can read counts as one.
+    pub total: u64,
+}
+
+impl AddAssign for Coverage {
+    fn add_assign(&mut self, other: Self) {
+        self.read = self.read.saturating_add(other.read);
+        self.total = self.total.saturating_add(other.total);
+    }
+}
+
+/// Why some or all of a text has no verdict. An input to the policy, not an exception around it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unscored {
+    /// A part nobody here can read: an image, audio, a file elsewhere, token ids.
+    Unreadable,
+    /// The text is longer than the guard takes.
+    TooLong,
+    /// The guard's queue is full.
+    Overloaded,
+    /// The guard did not answer in time.
+    Deadline,
+    /// The guard's answer was neither `safe` nor `unsafe`: something derailed it.
+    Derailed,
+    /// The guard's numbers were not finite.
+    NotFinite,
+    /// The guard is not there: still loading, failed its self-test, or died.
+    GuardDown,
+}
+
+impl Unscored {
+    /// The stable word for records and metrics.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::TooLong => "too_long",
+            Self::Overloaded => "overloaded",
+            Self::Deadline => "deadline",
+            Self::Derailed => "derailed",
+            Self::NotFinite => "not_finite",
+            Self::GuardDown => "guard_down",
+        }
+    }
+
+    /// Whether the text itself is the reason, so that sending it again cannot help.
+    pub fn is_lasting(self) -> bool {
+        match self {
+            Self::Unreadable | Self::TooLong | Self::Derailed | Self::NotFinite => true,
+            Self::Overloaded | Self::Deadline | Self::GuardDown => false,
+        }
+    }
+}
+
+/// What is known about one or several texts: readings, how much was read, and why not all of it.
+///
+/// The readings stay apart, because a rule looks at one reading at a time (`[unsafe]` minus the
+/// shares of its `except`), and the maximum of every number over several texts is the scores of
+/// none.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Judgement {
+    /// One per text and window read.
+    pub readings: Vec<Scores>,
+    /// How much was read.
+    pub coverage: Coverage,
+    /// Why something was not read; the first reason where there are several.
+    pub unscored: Option<Unscored>,
+}
+
+impl Judgement {
+    /// The judgement over one reading that covers everything.
+    pub fn read(scores: Scores, tokens: u64) -> Self {
+        Self {
+            readings: vec![scores],
+            coverage: Coverage { read: tokens, total: tokens },
+            unscored: None,
+        }
+    }
+
+    /// No verdict on a text of `total` units.
+    pub fn unscored(reason: Unscored, total: u64) -> Self {
+        let coverage = Coverage { read: 0, total };
+        Self { readings: Vec::new(), coverage, unscored: Some(reason) }
+    }
+
+    /// Takes in what is known of another text.
+    pub fn absorb(&mut self, other: Self) {
+        self.readings.extend(other.readings);
+        self.coverage += other.coverage;
+        self.unscored = self.unscored.or(other.unscored);
+    }
+
+    /// The highest p(unsafe) of any reading, if there is one.
+    pub fn highest(&self) -> Option<Score> {
+        self.readings.iter().map(|scores| scores.unsafe_).reduce(Score::max)
+    }
+
+    /// The highest score of a category over all readings, if there is a reading.
+    pub fn highest_of(&self, category: Category) -> Option<Score> {
+        self.readings.iter().map(|scores| scores.category(category)).reduce(Score::max)
+    }
+}

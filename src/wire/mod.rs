@@ -1,0 +1,1 @@
+//! The dialects: bytes to what they say, and back. Knows no policy and no model.
