@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use thiserror::Error;
+
 use crate::taxonomy::Taxonomy;
 use crate::transcript::Transcript;
 use crate::verdict::Judgement;
@@ -36,3 +38,8 @@ impl fmt::Display for GuardCard {
         write!(f, "{}@{}", self.name, self.fingerprint)
     }
 }
+
+/// Why a classifier could not be loaded.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct LoadError(#[from] pub Box<dyn std::error::Error + Send + Sync>);

@@ -1,0 +1,119 @@
+//! A classifier that reads its verdicts from a script: for tests and benches, ours and yours. Records
+//! say so.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::guard::classifier::{Classifier, GuardCard};
+use crate::taxonomy::Taxonomy;
+use crate::transcript::Transcript;
+use crate::verdict::{Judgement, Score, Scores, Unscored};
+
+/// Everything a scripted classifier was shown, in order.
+pub type Seen = Arc<Mutex<Vec<Transcript>>>;
+
+/// Calls safe whatever it has no rule for. Rules look for words in the judged turn, the first that
+/// matches counts.
+#[derive(Clone)]
+pub struct Scripted {
+    rules: Vec<(String, Act)>,
+    taxonomy: Taxonomy,
+    seen: Seen,
+}
+
+#[derive(Clone)]
+enum Act {
+    Score { unsafe_: f32, category: usize },
+    Leave(Unscored),
+    Sleep(Duration),
+    Panic,
+}
+
+impl Scripted {
+    /// Calls everything safe.
+    pub fn safe() -> Self {
+        Self { rules: Vec::new(), taxonomy: Taxonomy::llama_guard_2(), seen: Seen::default() }
+    }
+
+    /// Calls unsafe, in this category, whatever holds these words.
+    pub fn blocking_on(words: &str, code: &str) -> Self {
+        Self::safe().scoring_on(words, 0.99, code)
+    }
+
+    /// Gives p(unsafe) `unsafe_`, all of it in this category, to whatever holds these words.
+    #[must_use]
+    pub fn scoring_on(self, words: &str, unsafe_: f32, code: &str) -> Self {
+        let category = self.taxonomy.by_code(code).map_or(0, |category| category.index());
+        self.on(words, Act::Score { unsafe_, category })
+    }
+
+    /// Has no verdict on whatever holds these words.
+    #[must_use]
+    pub fn leaving(self, words: &str, reason: Unscored) -> Self {
+        self.on(words, Act::Leave(reason))
+    }
+
+    /// Takes its time over whatever holds these words, and calls it safe.
+    #[must_use]
+    pub fn sleeping_on(self, words: &str, time: Duration) -> Self {
+        self.on(words, Act::Sleep(time))
+    }
+
+    /// Panics on whatever holds these words.
+    #[must_use]
+    pub fn panicking_on(self, words: &str) -> Self {
+        self.on(words, Act::Panic)
+    }
+
+    /// What it has been shown so far, by all its clones.
+    pub fn seen(&self) -> Seen {
+        Arc::clone(&self.seen)
+    }
+
+    fn on(mut self, words: &str, act: Act) -> Self {
+        self.rules.push((words.to_owned(), act));
+        self
+    }
+
+    fn read(&self, transcript: &Transcript) -> Judgement {
+        let text = &transcript.judged().text;
+        let act = self.rules.iter().find(|(words, _)| text.contains(words.as_str()));
+        let tokens = text.split_whitespace().count() as u64;
+        match act.map(|(_, act)| act) {
+            None => self.judgement(0.0, 0, tokens),
+            Some(Act::Score { unsafe_, category }) => self.judgement(*unsafe_, *category, tokens),
+            Some(Act::Leave(reason)) => Judgement::unscored(*reason, tokens),
+            Some(Act::Sleep(time)) => {
+                std::thread::sleep(*time);
+                self.judgement(0.0, 0, tokens)
+            }
+            #[expect(clippy::panic, reason = "what the script asks for")]
+            Some(Act::Panic) => panic!("as scripted"),
+        }
+    }
+
+    fn judgement(&self, unsafe_: f32, category: usize, tokens: u64) -> Judgement {
+        let unsafe_ = Score::new(unsafe_).unwrap_or_default();
+        let mut first = vec![Score::ZERO; self.taxonomy.len()];
+        if let Some(of_category) = first.get_mut(category) {
+            *of_category = unsafe_;
+        }
+        Judgement::read(Scores { unsafe_, first }, tokens)
+    }
+}
+
+impl Classifier for Scripted {
+    fn card(&self) -> GuardCard {
+        GuardCard {
+            name: "scripted".to_owned(),
+            fingerprint: "0".to_owned(),
+            taxonomy: self.taxonomy.clone(),
+            warnings: vec!["this guard reads from a script: it is for tests".to_owned()],
+        }
+    }
+
+    fn judge(&mut self, batch: &[Transcript]) -> Vec<Judgement> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(batch);
+        batch.iter().map(|transcript| self.read(transcript)).collect()
+    }
+}
