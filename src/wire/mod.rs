@@ -8,12 +8,18 @@
 //!   either on the table as free of content, or handed out to be judged, or noted as unread. A
 //!   further dialect is a further table.
 //! * `chat` is the table of chat completions, and what its requests and answers say to a guard.
+//! * [`sse`] cuts a stream into events, and [`reply`] holds what
+//!   we say ourselves.
 
 pub mod json;
 
 mod field;
 
 mod chat;
+
+pub mod sse;
+
+pub mod reply;
 
 mod malformed;
 
