@@ -1,1 +1,7 @@
 //! What a decision does to bytes: block, annotate, hold back.
+
+pub mod holdback;
+
+mod track;
+
+pub use holdback::{Holdback, Ruling, StreamFault, Window};

@@ -127,6 +127,13 @@ pub(crate) struct Piece<'v> {
     pub(crate) text: std::borrow::Cow<'v, str>,
 }
 
+impl<'v> Piece<'v> {
+    /// Text of which nothing is known.
+    pub(crate) fn other(text: &'v str) -> Self {
+        Self { channel: Channel::Other, slot: 0, text: text.into() }
+    }
+}
+
 /// What a reading found.
 #[derive(Default)]
 pub(crate) struct Found<'v> {

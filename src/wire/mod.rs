@@ -8,21 +8,24 @@
 //!   either on the table as free of content, or handed out to be judged, or noted as unread. A
 //!   further dialect is a further table.
 //! * `chat` is the table of chat completions, and what its requests and answers say to a guard.
-//! * [`sse`] cuts a stream into events, and [`reply`] holds what
+//! * [`sse`] cuts a stream into events, `delta` reads what an event says, and [`reply`] holds what
 //!   we say ourselves.
 
 pub mod json;
 
-mod field;
+pub(crate) mod field;
 
 mod chat;
 
 pub mod sse;
 
+pub(crate) mod delta;
+
 pub mod reply;
 
 mod malformed;
 
+pub(crate) use chat::choice_index;
 pub use chat::{ChatRequest, ChatResponse, ChoiceParts, judge_anything};
 pub use field::{Channel, PartPath};
 pub use malformed::Malformed;

@@ -18,5 +18,7 @@ mod request;
 
 mod response;
 
+pub(crate) use fields::ANSWER;
 pub use request::ChatRequest;
+pub(crate) use response::choice_index;
 pub use response::{ChatResponse, ChoiceParts, judge_anything};
