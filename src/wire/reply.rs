@@ -42,7 +42,8 @@ pub fn error_event(message: &str, kind: &str, code: Option<&str>) -> Bytes {
     event(&json!({"error": {"message": message, "type": kind, "param": null, "code": code}}))
 }
 
-/// What the chunks of a stream have in common, so that a chunk of ours looks like its neighbours.
+/// What the chunks of a stream have in common, so that a chunk of ours looks like its neighbours;
+/// or what an answer has around its choices.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stamp {
     fields: Map<String, Value>,
@@ -51,15 +52,26 @@ pub struct Stamp {
 impl Default for Stamp {
     fn default() -> Self {
         let mut fields = Map::new();
-        fields.insert("id".into(), "".into());
-        fields.insert("object".into(), "chat.completion.chunk".into());
-        fields.insert("created".into(), 0.into());
-        fields.insert("model".into(), "".into());
+        for (name, value) in [
+            ("id", Value::from("")),
+            ("object", Value::from("chat.completion.chunk")),
+            ("created", Value::from(0)),
+            ("model", Value::from("")),
+        ] {
+            fields.insert(name.to_owned(), value);
+        }
         Self { fields }
     }
 }
 
 impl Stamp {
+    /// What an answer that is not streamed has around its choices.
+    pub fn completion() -> Self {
+        let mut stamp = Self::default();
+        stamp.fields.insert("object".to_owned(), "chat.completion".into());
+        stamp
+    }
+
     /// Takes what it can from a chunk of the upstream: only what has the shape of an id or a number,
     /// since nobody has judged it.
     pub fn note(&mut self, chunk: &Value) {
@@ -78,15 +90,20 @@ impl Stamp {
     /// The chunk that ends a choice because of what it said.
     pub fn closing_chunk(&self, index: u32) -> Bytes {
         let choice = json!({"index": index, "delta": {}, "finish_reason": "content_filter"});
-        self.chunk(Value::Array(vec![choice]), Map::new())
+        self.chunk(vec![choice], Map::new())
     }
 
     /// A chunk with these choices and further fields.
-    pub fn chunk(&self, choices: Value, further: Map<String, Value>) -> Bytes {
-        let mut chunk = self.fields.clone();
-        chunk.insert("choices".to_owned(), choices);
-        chunk.extend(further);
-        event(&Value::Object(chunk))
+    pub fn chunk(&self, choices: Vec<Value>, further: Map<String, Value>) -> Bytes {
+        event(&self.body(choices, further))
+    }
+
+    /// A body with these choices and further fields.
+    pub fn body(&self, choices: Vec<Value>, further: Map<String, Value>) -> Value {
+        let mut body = self.fields.clone();
+        body.insert("choices".to_owned(), Value::Array(choices));
+        body.extend(further);
+        Value::Object(body)
     }
 }
 
@@ -139,7 +156,7 @@ mod tests {
             )
         );
         let further = Map::from_iter([("wardgate".to_owned(), json!({"a": "\u{2028}"}))]);
-        let chunk = stamp.chunk(json!([]), further);
+        let chunk = stamp.chunk(Vec::new(), further);
         assert!(
             chunk.ends_with(b"\"choices\":[],\"wardgate\":{\"a\":\"\\u2028\"}}\n\n"),
             "{chunk:?}"
