@@ -1,1 +1,18 @@
 //! What a decision does to bytes: block, annotate, hold back.
+//!
+//! Everything here is a function of bytes and findings; who decides, and how bytes travel, is
+//! others' business.
+
+mod finding;
+
+pub mod annotate;
+
+pub mod block;
+
+pub mod holdback;
+
+mod track;
+
+pub use annotate::{Annotation, Summary};
+pub use finding::{Finding, Severity, findings};
+pub use holdback::{Holdback, Ruling, StreamFault, Window};

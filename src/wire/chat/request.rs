@@ -1,0 +1,495 @@
+//! A request for a chat completion: typed where we act on it, verbatim everywhere else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::transcript::Transcript;
+use crate::wire::chat::fields::ASK;
+use crate::wire::field::{Channel, Found, PartPath, Table, Trail};
+use crate::wire::json;
+use crate::wire::malformed::Malformed;
+
+/// The most choices one request may ask for.
+const MAX_CHOICES: u64 = 128;
+
+/// How much of the question is repeated as the context of its answer, in characters from its end:
+/// the question is judged whole by itself, and a guard's context is short.
+const MAX_QUESTION: usize = 2000;
+
+/// A request that has one reading, with everything in it that a guard must see.
+#[derive(Clone, Debug)]
+pub struct ChatRequest {
+    bytes: Bytes,
+    model: String,
+    stream: bool,
+    n: u32,
+    transcripts: Vec<Transcript>,
+    unread: Vec<PartPath>,
+    question: Arc<str>,
+}
+
+impl ChatRequest {
+    /// Reads a body. It is sent on as it came, so everything in it is either understood as free of
+    /// content, or among the transcripts, or noted as unread.
+    ///
+    /// # Errors
+    ///
+    /// The body is not JSON with one reading, a field we act on is missing or of another type, or a
+    /// field is there that changes what the model reads behind the guard's back.
+    pub fn parse(bytes: Bytes) -> Result<Self, Malformed> {
+        let value = json::parse(&bytes)?;
+        let Value::Object(root) = &value else { return Err(Malformed::NotAnObject) };
+        let model = model(root)?;
+        let stream = stream(root)?;
+        let n = n(root)?;
+        let messages = messages(root)?;
+
+        let table: &Table = &ASK;
+        let mut reading = Reading::default();
+        for (index, message) in messages.iter().enumerate() {
+            reading.message(index, message, table)?;
+        }
+        for (key, value) in root.iter().filter(|(key, _)| *key != "messages") {
+            reading.rest(table.read_entry(key, value, root))?;
+        }
+        let Reading { transcripts, unread, question } = reading;
+        Ok(Self { model, stream, n, transcripts, unread, question, bytes })
+    }
+
+    /// The model that is asked.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Whether the answer is to be streamed.
+    pub fn stream(&self) -> bool {
+        self.stream
+    }
+
+    /// How many choices are asked for.
+    pub fn n(&self) -> u32 {
+        self.n
+    }
+
+    /// The body as it was received.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Everything that is to be judged.
+    pub fn transcripts(&self) -> Vec<Transcript> {
+        self.transcripts.clone()
+    }
+
+    /// What nobody here can read.
+    pub fn unread(&self) -> &[PartPath] {
+        &self.unread
+    }
+
+    /// The end of the latest text of a `user` message: the context in which the answer is judged.
+    pub fn question(&self) -> Arc<str> {
+        self.question.clone()
+    }
+}
+
+/// What has been read so far.
+struct Reading {
+    transcripts: Vec<Transcript>,
+    unread: Vec<PartPath>,
+    question: Arc<str>,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self { transcripts: Vec::new(), unread: Vec::new(), question: Arc::from("") }
+    }
+}
+
+impl Reading {
+    fn message(&mut self, index: usize, message: &Value, table: &Table) -> Result<(), Malformed> {
+        let Value::Object(object) = message else {
+            let field = PartPath::from(format!("messages[{index}]").as_str());
+            return Err(Malformed::Unfit { field, wanted: "an object with `role` and `content`" });
+        };
+        let Some(inside) = table.field("messages").and_then(Table::items) else { return Ok(()) };
+        let mut found = inside.read_entries(object, &[], Trail::item("messages", index));
+        self.note(&mut found)?;
+        let role = object.get("role").and_then(Value::as_str);
+        if role == Some("assistant") {
+            self.transcripts.extend(agent_transcripts(&found, &self.question));
+            return Ok(());
+        }
+        let said = found.joined(|piece| piece.channel == Channel::Content);
+        if let Some(said) = &said {
+            self.transcripts.push(Transcript::user(said.as_str()));
+        }
+        if let Some(beside) = found.joined(|piece| piece.channel != Channel::Content) {
+            self.transcripts.push(Transcript::user(beside));
+        }
+        if let (Some("user"), Some(said)) = (role, said) {
+            self.question = Arc::from(end_of(&said, MAX_QUESTION));
+        }
+        Ok(())
+    }
+
+    fn rest(&mut self, mut found: Found<'_>) -> Result<(), Malformed> {
+        self.note(&mut found)?;
+        self.transcripts.extend(found.joined(|_| true).map(Transcript::user));
+        Ok(())
+    }
+
+    fn note(&mut self, found: &mut Found<'_>) -> Result<(), Malformed> {
+        self.unread.append(&mut found.unread);
+        match found.refused.take() {
+            Some(field) => Err(Malformed::RefusedField { field }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One transcript per channel, and per tool call, of what an assistant said after `question`.
+pub(super) fn agent_transcripts(found: &Found<'_>, question: &Arc<str>) -> Vec<Transcript> {
+    let mut runs: BTreeMap<(Channel, u64), String> = BTreeMap::new();
+    for piece in &found.pieces {
+        let run = match piece.channel {
+            Channel::Tool => (Channel::Tool, piece.slot),
+            Channel::Other | Channel::Key => (Channel::Other, 0),
+            channel => (channel, 0),
+        };
+        let text = runs.entry(run).or_default();
+        if !text.is_empty() {
+            text.push_str(piece.channel.joint());
+        }
+        text.push_str(&piece.text);
+    }
+    let spelled = runs.remove(&(Channel::Tokens, 0));
+    // The tokens beside probabilities spell the content, or the refusal, once more.
+    if let Some(spelled) = spelled.filter(|spelled| !runs.values().any(|text| text == spelled)) {
+        runs.insert((Channel::Tokens, 0), spelled);
+    }
+    runs.into_values().map(|text| Transcript::agent(question.clone(), text)).collect()
+}
+
+/// The last `chars` characters of `text`.
+fn end_of(text: &str, chars: usize) -> &str {
+    let start = text.char_indices().rev().nth(chars.saturating_sub(1)).map_or(0, |(at, _)| at);
+    text.get(start..).unwrap_or(text)
+}
+
+fn model(root: &Map<String, Value>) -> Result<String, Malformed> {
+    let wanted = "a string that names a model";
+    match root.get("model") {
+        Some(Value::String(model)) if !model.is_empty() => Ok(model.clone()),
+        Some(_) => Err(Malformed::Unfit { field: PartPath::from("model"), wanted }),
+        None => Err(Malformed::Missing { field: "model", wanted }),
+    }
+}
+
+fn stream(root: &Map<String, Value>) -> Result<bool, Malformed> {
+    match root.get("stream") {
+        Some(Value::Bool(stream)) => Ok(*stream),
+        Some(Value::Null) | None => Ok(false),
+        Some(_) => {
+            Err(Malformed::Unfit { field: PartPath::from("stream"), wanted: "true or false" })
+        }
+    }
+}
+
+fn n(root: &Map<String, Value>) -> Result<u32, Malformed> {
+    let asked = match root.get("n") {
+        None | Some(Value::Null) => Some(1),
+        Some(value) => value.as_u64(),
+    };
+    asked.filter(|n| (1..=MAX_CHOICES).contains(n)).and_then(|n| u32::try_from(n).ok()).ok_or_else(
+        || Malformed::Unfit { field: PartPath::from("n"), wanted: "a whole number from 1 to 128" },
+    )
+}
+
+fn messages(root: &Map<String, Value>) -> Result<&[Value], Malformed> {
+    let wanted = "an array of at least one message";
+    match root.get("messages") {
+        Some(Value::Array(messages)) if !messages.is_empty() => Ok(messages),
+        Some(_) => Err(Malformed::Unfit { field: PartPath::from("messages"), wanted }),
+        None => Err(Malformed::Missing { field: "messages", wanted }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::{ChatRequest, MAX_QUESTION, Malformed};
+    use crate::transcript::Role;
+
+    fn parse(value: &Value) -> Result<ChatRequest, Malformed> {
+        ChatRequest::parse(Bytes::from(value.to_string()))
+    }
+
+    /// A request of one message and further fields.
+    fn with(fields: Value) -> Value {
+        let mut request = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+        let (Value::Object(root), Value::Object(fields)) = (&mut request, fields) else { panic!() };
+        root.extend(fields);
+        request
+    }
+
+    #[test]
+    fn every_text_is_judged_in_its_turn() {
+        #[track_caller]
+        fn check(request: Value, expected: &[(Role, &str)]) {
+            let request = parse(&request).unwrap();
+            let transcripts = request.transcripts();
+            let judged: Vec<(Role, &str)> = transcripts
+                .iter()
+                .map(|transcript| (transcript.judged().role, &*transcript.judged().text))
+                .collect();
+            assert_eq!(judged, expected);
+            assert_eq!(request.unread(), []);
+        }
+        use Role::{Agent, User};
+        check(with(json!({"temperature": 1, "stop": null, "user": null})), &[(User, "hi")]);
+        for role in ["system", "developer", "user", "tool", "function"] {
+            check(
+                json!({"model": "m", "messages": [{"role": role, "content": "x"}]}),
+                &[(User, "x")],
+            );
+        }
+        check(
+            json!({"model": "m", "messages": [{"role": "boss", "content": "x"}, {"content": "y"}]}),
+            &[(User, "x"), (User, "boss"), (User, "y")],
+        );
+        check(
+            json!({"model": "m", "messages": [{"role": "user", "name": "Bob", "content": [
+                {"type": "text", "text": "how to make a b"}, {"type": "text", "text": "omb"}]}]}),
+            &[(User, "how to make a b\nomb"), (User, "Bob")],
+        );
+        check(
+            json!({"model": "m", "messages": [
+                {"role": "user", "content": "q"},
+                {"role": "assistant", "content": "a", "refusal": "r", "reasoning_content": "t",
+                 "tool_calls": [{"id": "call_1", "type": "function",
+                    "function": {"name": "f", "arguments": "{\"x\":1}"}}]},
+                {"role": "tool", "tool_call_id": "call_1", "content": "result"}]}),
+            &[
+                (User, "q"),
+                (Agent, "a"),
+                (Agent, "r"),
+                (Agent, "t"),
+                (Agent, "f\n{\"x\":1}"),
+                (User, "result"),
+            ],
+        );
+        check(
+            with(
+                json!({"tools": [{"type": "function", "function": {"name": "f", "description": "d",
+                "parameters": {"type": "object", "properties": {"town": {"type": "string"}}}}}],
+                "stop": ["s1", "s2"], "metadata": {"k": "v"}, "new": {"deep": ["leaf"]}}),
+            ),
+            &[
+                (User, "hi"),
+                (User, "f\nd\ntown"),
+                (User, "s1\ns2"),
+                (User, "k\nv"),
+                (User, "new\ndeep\nleaf"),
+            ],
+        );
+        check(
+            with(json!({" messages": "x", "Messages": "y"})),
+            &[(User, "hi"), (User, " messages\nx"), (User, "Messages\ny")],
+        );
+    }
+
+    #[test]
+    fn what_nobody_can_read_is_named() {
+        #[track_caller]
+        fn check(request: Value, expected: &[&str]) {
+            let request = parse(&request).unwrap();
+            let unread: Vec<&str> = request.unread().iter().map(|path| path.as_str()).collect();
+            assert_eq!(unread, expected);
+        }
+        let part =
+            |part: Value| json!({"model": "m", "messages": [{"role": "user", "content": [part]}]});
+        let at = "messages[0].content[0]";
+        let image = |url: Value| part(json!({"type": "image_url", "image_url": url}));
+        let below = "messages[0].content[0].image_url";
+        check(image(json!("http://x")), &[at, below]);
+        check(image(json!({"url": "http://x"})), &[at, below, &format!("{below}.url")]);
+        check(part(json!({"type": "text", "text": "a", "image_url": "x"})), &[below]);
+        check(part(json!({"type": "new", "text": "a"})), &[at]);
+        check(part(json!({"text": "a"})), &[at]);
+        check(part(json!([1, 2])), &[at]);
+        check(with(json!({"logit_bias": {"50256": -100}})), &["logit_bias"]);
+        check(with(json!({"store": true})), &["store"]);
+        check(with(json!({"store": false, "logit_bias": {}})), &[]);
+        check(with(json!({"previous_response_id": "resp_1"})), &["previous_response_id"]);
+        check(with(json!({"prompt": [1, 2]})), &["prompt"]);
+        check(with(json!({"new_ids": [[1], [2]]})), &["*[0]", "*[1]"]);
+    }
+
+    #[test]
+    fn what_is_malformed_is_refused_in_words() {
+        #[track_caller]
+        fn check(request: Value, code: &str, param: Option<&str>, words: &str) {
+            let malformed = parse(&request).unwrap_err();
+            assert_eq!((malformed.code(), malformed.param()), (code, param));
+            assert!(malformed.to_string().contains(words), "{malformed}");
+        }
+        check(json!([]), "invalid_type", None, "must be a JSON object");
+        check(
+            json!({"messages": [{}]}),
+            "missing_required_parameter",
+            Some("model"),
+            "`model` is missing",
+        );
+        check(
+            with(json!({"model": ""})),
+            "invalid_value",
+            Some("model"),
+            "a string that names a model",
+        );
+        check(
+            json!({"model": "m"}),
+            "missing_required_parameter",
+            Some("messages"),
+            "at least one",
+        );
+        check(with(json!({"messages": []})), "invalid_value", Some("messages"), "at least one");
+        check(with(json!({"messages": ["x"]})), "invalid_value", Some("messages[0]"), "an object");
+        check(with(json!({"stream": "true"})), "invalid_value", Some("stream"), "true or false");
+        for n in [json!(0), json!(129), json!(1.0), json!("2"), json!(-1)] {
+            check(with(json!({"n": n})), "invalid_value", Some("n"), "from 1 to 128");
+        }
+        check(
+            with(json!({"chat_template": "x"})),
+            "field_refused",
+            Some("chat_template"),
+            "remove it",
+        );
+        check(with(json!({"echo": false})), "field_refused", Some("echo"), "remove it");
+        assert!(parse(&with(json!({"chat_template": null, "n": null, "stream": null}))).is_ok());
+    }
+
+    #[test]
+    fn the_question_is_the_end_of_the_latest_user_text() {
+        let long = "é".repeat(MAX_QUESTION + 1);
+        let request = json!({"model": "m", "messages": [
+            {"role": "user", "content": "first"},
+            {"role": "assistant", "content": "answer"},
+            {"role": "user", "content": long},
+            {"role": "tool", "content": "result"}]});
+        let request = parse(&request).unwrap();
+        assert_eq!(&*request.question(), "é".repeat(MAX_QUESTION));
+        let answer = &request.transcripts()[1];
+        assert_eq!(&*answer.context()[0].text, "first");
+    }
+
+    const CANARY: &str = "ca nary"; // a space, or it would pass as an id
+
+    /// Any JSON, with places for a canary.
+    fn anything() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            words().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 24, 4, |inside| {
+            prop_oneof![
+                prop::collection::vec(inside.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(words(), inside, 0..4)
+                    .prop_map(|entries| Value::Object(entries.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// Names that tables know, and some that they do not.
+    fn words() -> impl Strategy<Value = String> {
+        prop::sample::select(vec![
+            "role",
+            "user",
+            "assistant",
+            "content",
+            "text",
+            "type",
+            "function",
+            "tool_calls",
+            "id",
+            "name",
+            "arguments",
+            "index",
+            "audio",
+            "transcript",
+            "refusal",
+            "stop",
+            "tools",
+            "seed",
+            "reasoning_content",
+            "properties",
+            "description",
+            "enum",
+            "x",
+            "parameters",
+            "custom",
+            "metadata",
+            "response_format",
+            "tool_choice",
+            "user",
+            "annotations",
+            "function_call",
+        ])
+        .prop_map(str::to_owned)
+    }
+
+    fn here(place: &mut usize) -> bool {
+        let hit = *place == 0;
+        *place = place.wrapping_sub(1);
+        hit
+    }
+
+    /// Puts the canary in the place number `place` (keys and strings, in order).
+    fn plant(value: &mut Value, place: &mut usize) {
+        match value {
+            Value::String(text) if here(place) => *text = CANARY.to_owned(),
+            Value::Array(items) => items.iter_mut().for_each(|item| plant(item, place)),
+            Value::Object(object) => {
+                let mut planted = Map::new();
+                for (key, mut value) in std::mem::take(object) {
+                    let key = if here(place) { CANARY.to_owned() } else { key };
+                    plant(&mut value, place);
+                    planted.insert(key, value);
+                }
+                *object = planted;
+            }
+            _ => {}
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+        #[test]
+        fn a_canary_anywhere_is_seen(
+            messages in prop::collection::vec(
+                prop::collection::btree_map(words(), anything(), 1..5), 1..4),
+            fields in prop::collection::btree_map(words(), anything(), 0..5),
+            place in any::<prop::sample::Index>(),
+        ) {
+            let mut request = json!({"messages": messages, "fields": fields});
+            plant(&mut request, &mut place.index(30));
+            let Some(Value::Array(messages)) = request.get("messages").cloned() else {
+                return Ok(()); // planted on our own scaffold
+            };
+            let Some(fields) = request.get("fields").cloned() else { return Ok(()) };
+            let mut request = with(fields);
+            request["messages"] = Value::from(messages);
+            let planted = request.to_string().contains(CANARY);
+            let request = parse(&request).unwrap();
+            let seen = request.transcripts().iter().any(|transcript| transcript.judged().text.contains(CANARY));
+            prop_assert_eq!(seen, planted);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! An answer that is not streamed, and bodies that are no answer at all.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::transcript::Transcript;
+use crate::wire::chat::fields::ANSWER;
+use crate::wire::chat::request::agent_transcripts;
+use crate::wire::field::{Found, PartPath, Table, Trail, read_unknown};
+use crate::wire::json;
+use crate::wire::malformed::Malformed;
+
+/// The body of an upstream's answer that has one reading: a chat completion, or any other JSON,
+/// such as an error.
+#[derive(Clone, Debug)]
+pub struct ChatResponse {
+    bytes: Bytes,
+    value: Value,
+}
+
+/// What one choice of an answer says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChoiceParts {
+    /// The number it gives itself; its position where it gives none.
+    pub index: u32,
+    /// Where it stands in the list.
+    pub position: usize,
+    /// What is to be judged.
+    pub transcripts: Vec<Transcript>,
+    /// What nobody here can read.
+    pub unread: Vec<PartPath>,
+}
+
+impl ChatResponse {
+    /// Reads a body.
+    ///
+    /// # Errors
+    ///
+    /// It is not JSON with one reading.
+    pub fn parse(bytes: Bytes) -> Result<Self, Malformed> {
+        let value = json::parse(&bytes)?;
+        Ok(Self { bytes, value })
+    }
+
+    /// The body as it was received.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The body as a value.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// Whether this is an answer: an object with a list of choices.
+    pub fn is_completion(&self) -> bool {
+        self.list().is_some()
+    }
+
+    /// What each choice says, in the light of the question.
+    pub fn choices(&self, question: &Arc<str>) -> impl Iterator<Item = ChoiceParts> {
+        let table = ANSWER.field("choices").and_then(Table::items);
+        let list = self.list().into_iter().flat_map(|(_, choices)| choices).enumerate();
+        list.map(move |(position, choice)| {
+            let found = match table {
+                Some(table) => table.read(choice, Trail::item("choices", position)),
+                None => read_unknown(choice),
+            };
+            let transcripts = agent_transcripts(&found, question);
+            let index = choice_index(choice, position);
+            ChoiceParts { index, position, transcripts, unread: found.unread }
+        })
+    }
+
+    /// What is said outside the choices; everything, where there are none.
+    pub fn rest_transcripts(&self) -> Vec<Transcript> {
+        match self.list() {
+            Some((root, _)) => other_transcript(&rest(root)).into_iter().collect(),
+            None => judge_anything(&self.value),
+        }
+    }
+
+    /// What nobody here can read outside the choices.
+    pub fn rest_unread(&self) -> Vec<PartPath> {
+        match self.list() {
+            Some((root, _)) => rest(root).unread,
+            None => read_whole(&self.value).unread,
+        }
+    }
+
+    fn list(&self) -> Option<(&Map<String, Value>, &Vec<Value>)> {
+        let root = self.value.as_object()?;
+        Some((root, root.get("choices")?.as_array()?))
+    }
+}
+
+fn rest(root: &Map<String, Value>) -> Found<'_> {
+    ANSWER.read_entries(root, &["choices"], Trail::default())
+}
+
+/// The number a choice gives itself, or else its position.
+pub(crate) fn choice_index(choice: &Value, position: usize) -> u32 {
+    let own = choice.get("index").and_then(Value::as_u64).and_then(|own| u32::try_from(own).ok());
+    own.or_else(|| u32::try_from(position).ok()).unwrap_or(u32::MAX)
+}
+
+/// Everything a body says of which nothing is known but that it is JSON: an upstream's error, say.
+pub fn judge_anything(value: &Value) -> Vec<Transcript> {
+    other_transcript(&read_whole(value)).into_iter().collect()
+}
+
+fn read_whole(value: &Value) -> Found<'_> {
+    match value {
+        Value::Object(root) => ANSWER.read_entries(root, &[], Trail::default()),
+        value => read_unknown(value),
+    }
+}
+
+/// All that was found, as one text.
+fn other_transcript(found: &Found<'_>) -> Option<Transcript> {
+    found.joined(|_| true).map(Transcript::user)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use serde_json::{Value, json};
+
+    use super::ChatResponse;
+
+    #[track_caller]
+    fn check(answer: Value, choices: &[&[&str]], rest: &[&str]) {
+        let answer = ChatResponse::parse(Bytes::from(answer.to_string())).unwrap();
+        let question: Arc<str> = Arc::from("q");
+        let parts: Vec<_> = answer.choices(&question).collect();
+        let texts: Vec<Vec<&str>> = parts
+            .iter()
+            .map(|choice| choice.transcripts.iter().map(|each| &*each.judged().text).collect())
+            .collect();
+        assert_eq!(texts, choices);
+        let others = answer.rest_transcripts();
+        let others: Vec<&str> = others.iter().map(|each| &*each.judged().text).collect();
+        assert_eq!(others, rest);
+    }
+
+    #[test]
+    fn every_choice_and_channel_is_judged() {
+        check(
+            json!({"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m",
+                "usage": {"prompt_tokens": 1}, "choices": [
+                {"index": 0, "message": {"role": "assistant", "content": "a", "refusal": null},
+                 "finish_reason": "stop", "logprobs": null},
+                {"index": 0, "delta": {"content": "b"}, "text": "c", "finish_reason": "odd one"},
+                {"index": 7, "message": {"reasoning": "r", "tool_calls": [
+                    {"id": "x", "type": "function", "function": {"name": "f", "arguments": "g"}},
+                    {"id": "y", "type": "function", "function": {"name": "h", "arguments": "i"}}]}},
+                "lonely"]}),
+            &[&["a"], &["b\nc", "odd one"], &["r", "f\ng", "h\ni"], &["lonely"]],
+            &[],
+        );
+    }
+
+    #[test]
+    fn probabilities_are_judged_where_they_say_something_else() {
+        let answer = |token: &str, bytes: Value, other: &str| {
+            json!({"choices": [{"message": {"content": "hi you"}, "logprobs": {"content": [
+                {"token": "hi", "bytes": [104, 105], "logprob": -1, "top_logprobs": []},
+                {"token": token, "bytes": bytes, "logprob": -1, "top_logprobs":
+                    [{"token": other, "bytes": null, "logprob": -2}]}]}}]})
+        };
+        check(answer(" you", json!([32, 121, 111, 117]), ""), &[&["hi you"]], &[]);
+        check(answer(" you", json!([99, 100]), "bomb"), &[&["hi you", "cd bomb"]], &[]);
+        check(answer(" bomb", json!(null), ""), &[&["hi you", "hi bomb"]], &[]);
+    }
+
+    #[test]
+    fn what_is_no_answer_is_judged_whole() {
+        check(json!({"error": {"message": "no such thing", "code": 7}}), &[], &["no such thing"]);
+        check(json!({"choices": {"a": "b"}}), &[], &["a\nb"]);
+        check(json!(["x", {"y": "z"}]), &[], &["x\ny\nz"]);
+        check(json!({"choices": [], "note": "n"}), &[], &["note\nn"]);
+    }
+}

@@ -1,0 +1,120 @@
+//! What one chunk of a streamed answer says, choice by choice.
+//!
+//! The table is that of whole answers: a chunk may carry `delta`, `message` or `text`, and all of
+//! them are read. Pieces of one channel and slot in successive chunks continue each other.
+
+use serde_json::Value;
+
+use crate::wire::chat::{ANSWER, choice_index};
+use crate::wire::field::{Found, Table, Trail, read_unknown};
+
+/// One chunk.
+pub(crate) struct Chunk<'v> {
+    /// What each choice says, in order.
+    pub(crate) choices: Vec<ChoiceDelta<'v>>,
+    /// What is said outside the choices.
+    pub(crate) rest: Found<'v>,
+    /// Whether it tells of an error: the upstream will say no more.
+    pub(crate) is_error: bool,
+}
+
+/// What one choice of a chunk says.
+pub(crate) struct ChoiceDelta<'v> {
+    /// The number it gives itself; its position where it gives none.
+    pub(crate) index: u32,
+    /// What was found in it.
+    pub(crate) found: Found<'v>,
+    /// Whether it says why the choice ended.
+    pub(crate) finished: bool,
+}
+
+/// Reads a chunk.
+pub(crate) fn read(chunk: &Value) -> Chunk<'_> {
+    let table: &Table = &ANSWER;
+    let Value::Object(root) = chunk else {
+        return Chunk { choices: Vec::new(), rest: read_unknown(chunk), is_error: false };
+    };
+    let is_error = root.get("error").is_some_and(|error| !error.is_null());
+    let list = root.get("choices").and_then(Value::as_array);
+    let except: &[&str] = if list.is_some() { &["choices"] } else { &[] };
+    let rest = table.read_entries(root, except, Trail::default());
+    let inside = table.field("choices").and_then(Table::items);
+    let choices = list.into_iter().flatten().enumerate().map(|(position, choice)| ChoiceDelta {
+        index: choice_index(choice, position),
+        found: match inside {
+            Some(inside) => inside.read(choice, Trail::item("choices", position)),
+            None => read_unknown(choice),
+        },
+        finished: choice.get("finish_reason").is_some_and(|reason| !reason.is_null()),
+    });
+    Chunk { choices: choices.collect(), rest, is_error }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::read;
+    use crate::wire::field::Channel::{self, Content, Other, Reasoning, Speech, Tool};
+
+    type Said<'a> = (u32, &'a [(Channel, u64, &'a str)], bool);
+
+    #[track_caller]
+    fn check(chunk: Value, choices: &[Said<'_>], rest: &[&str]) {
+        let chunk = read(&chunk);
+        assert_eq!(chunk.choices.len(), choices.len());
+        for (choice, (index, pieces, finished)) in chunk.choices.iter().zip(choices) {
+            assert_eq!((choice.index, choice.finished), (*index, *finished));
+            let found: Vec<(Channel, u64, &str)> = choice
+                .found
+                .pieces
+                .iter()
+                .map(|each| (each.channel, each.slot, &*each.text))
+                .collect();
+            assert_eq!(found, *pieces);
+        }
+        let others: Vec<&str> = chunk.rest.pieces.iter().map(|piece| &*piece.text).collect();
+        assert_eq!(others, rest);
+    }
+
+    #[test]
+    fn each_choice_says_its_pieces_by_channel() {
+        check(
+            json!({"id": "x", "choices": [
+                {"index": 1, "delta": {"role": "assistant", "content": "a"}, "finish_reason": null},
+                {"delta": {"reasoning_content": "b"}, "text": "c", "finish_reason": "stop"},
+                {"index": 0, "delta": {"tool_calls": [
+                    {"index": 3, "id": "call", "function": {"name": "f", "arguments": ""}},
+                    {"index": 4, "function": {"arguments": "{"}}]}},
+                {"index": 0, "delta": {"audio": {"transcript": "t"}}, "message": {"content": "m"}}]}),
+            &[
+                (1, &[(Content, 0, "a")], false),
+                (1, &[(Reasoning, 0, "b"), (Content, 0, "c")], true),
+                (0, &[(Tool, 3, "f"), (Tool, 4, "{")], false),
+                (0, &[(Speech, 0, "t"), (Content, 0, "m")], false),
+            ],
+            &[],
+        );
+        check(
+            json!({"choices": [], "usage": {"total_tokens": 3}, "note": "n"}),
+            &[],
+            &["note", "n"],
+        );
+        check(json!({"error": {"message": "m"}}), &[], &["m"]);
+        check(json!(["a"]), &[], &["a"]);
+    }
+
+    #[test]
+    fn an_unknown_field_keeps_its_slot_from_chunk_to_chunk() {
+        let slot = |value: &Value| {
+            let chunk = read(value);
+            let pieces = &chunk.choices[0].found.pieces;
+            pieces.iter().find(|piece| piece.channel == Other).map(|piece| piece.slot)
+        };
+        let first = slot(&json!({"choices": [{"delta": {"thoughts": "a"}}]}));
+        let second = slot(&json!({"choices": [{"delta": {"content": "x", "thoughts": "b"}}]}));
+        let another = slot(&json!({"choices": [{"delta": {"dreams": "a"}}]}));
+        assert_eq!(first, second);
+        assert_ne!(first, another);
+    }
+}
