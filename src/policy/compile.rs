@@ -1,0 +1,303 @@
+//! As written to as used; reports everything that is wrong at once, each with its place and remedy.
+
+use std::fmt;
+use std::ops::Range;
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use toml::de::DeTable;
+
+use crate::policy::file::{Faults, Table};
+use crate::policy::rule::{
+    Action, CategoryRule, FailureMode, Mode, Phase, PhaseRules, Policy, Thresholds,
+};
+use crate::taxonomy::{Category, Taxonomy};
+use crate::verdict::Score;
+
+/// How many hex digits of the source's digest make a version.
+const VERSION: usize = 8;
+
+/// A policy, and what is allowed and yet odd about it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Compiled {
+    /// The policy.
+    pub policy: Policy,
+    /// Thresholds that can never matter, say.
+    pub warnings: Vec<Problem>,
+}
+
+/// Something wrong, or odd, in a policy file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem {
+    /// The file, as it was named.
+    pub file: String,
+    /// The line, from 1.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// Everything that is wrong with a policy file, in the order of its lines.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = self.line.unwrap_or(1);
+        write!(f, "{}:{line}: {}; {}", self.file, self.what, self.remedy)
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.0.iter().enumerate() {
+            let end = if at == 0 { "" } else { "\n" };
+            write!(f, "{end}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a policy. `file` is only named in problems.
+///
+/// # Errors
+///
+/// Everything that is wrong, at once.
+pub fn compile(source: &str, file: &str, taxonomy: &Taxonomy) -> Result<Compiled, Problems> {
+    let mut reading = Reading { taxonomy, faults: Faults::default(), oddities: Faults::default() };
+    let policy = match DeTable::parse(source) {
+        Ok(table) => reading.policy(&Table::root(table.get_ref()), source),
+        Err(error) => {
+            let at = error.span().unwrap_or(0..0);
+            reading.faults.note(at, format!("not TOML: {}", error.message()), "mend the syntax");
+            None
+        }
+    };
+    let problems = |faults: Faults| {
+        let mut problems: Vec<_> = faults.0;
+        problems.sort_by_key(|fault| fault.at);
+        let line = |at: usize| 1 + source.get(..at).unwrap_or(source).matches('\n').count();
+        let problem = |fault: crate::policy::file::Fault| Problem {
+            file: file.to_owned(),
+            line: Some(line(fault.at)),
+            what: fault.what,
+            remedy: fault.remedy,
+        };
+        problems.into_iter().map(problem).collect::<Vec<_>>()
+    };
+    match policy {
+        Some(policy) if reading.faults.0.is_empty() => {
+            Ok(Compiled { policy, warnings: problems(reading.oddities) })
+        }
+        _ => Err(Problems(problems(reading.faults))),
+    }
+}
+
+struct Reading<'a> {
+    taxonomy: &'a Taxonomy,
+    faults: Faults,
+    oddities: Faults,
+}
+
+const TOP: [&str; 6] = ["name", "description", "mode", "unscored", "unsafe", "category"];
+const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
+const FAILURE: [(&str, FailureMode); 2] =
+    [("block", FailureMode::Closed), ("allow", FailureMode::Open)];
+
+impl Reading<'_> {
+    fn policy(&mut self, root: &Table<'_, '_>, source: &str) -> Option<Policy> {
+        root.only(&TOP, &mut self.faults);
+        let name = self.name(root);
+        let description = root.string("description", &mut self.faults).map(|(text, _)| text);
+        let mode = root.word("mode", &MODES, &mut self.faults).unwrap_or_default();
+        let prompt = self.phase(root, Phase::Prompt);
+        let response = self.phase(root, Phase::Response);
+        self.whole_tables(root);
+        let name = name?;
+        let version: String = Sha256::digest(source.as_bytes())
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+            .chars()
+            .take(VERSION)
+            .collect();
+        let label = format!("{name}@{version}");
+        let description = description.unwrap_or_default();
+        Some(Policy { name, version, label, description, mode, prompt, response })
+    }
+
+    fn name(&mut self, root: &Table<'_, '_>) -> Option<String> {
+        let Some((name, place)) = root.string("name", &mut self.faults) else {
+            if !root.is_string("name") {
+                self.faults.note(0..0, "the policy has no `name`", "give it one: name = \"mine\"");
+            }
+            return None;
+        };
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+            let remedy = "use at most 64 of a-z, 0-9, - and _";
+            self.faults.note(place, "`name` is not a plain word", remedy);
+            return None;
+        }
+        Some(name)
+    }
+
+    /// Keys that belong to no phase are looked at once.
+    fn whole_tables(&mut self, root: &Table<'_, '_>) {
+        let phases = ["prompt", "response"];
+        if let Some(unscored) = root.table("unscored", &mut Faults::default()) {
+            unscored.only(&phases, &mut self.faults);
+        }
+        if let Some(unsafe_) = root.table("unsafe", &mut Faults::default()) {
+            unsafe_.only(&["prompt", "response", "except"], &mut self.faults);
+        }
+        let Some(categories) = root.table("category", &mut self.faults) else { return };
+        for (code, place) in categories.keys() {
+            self.category(code, place);
+            if let Some(category) = categories.table(code, &mut self.faults) {
+                category.only(&phases, &mut self.faults);
+            }
+        }
+    }
+
+    fn phase(&mut self, root: &Table<'_, '_>, phase: Phase) -> PhaseRules {
+        // A table that is none is noted once, with the prompt.
+        let mut noted_before = Faults::default();
+        let faults = if phase == Phase::Prompt { &mut self.faults } else { &mut noted_before };
+        let unscored_table = root.table("unscored", faults);
+        let unsafe_table = root.table("unsafe", faults);
+        let unscored = unscored_table
+            .and_then(|table| table.word(phase.as_str(), &FAILURE, &mut self.faults))
+            .unwrap_or_default();
+        let unsafe_ = unsafe_table
+            .as_ref()
+            .and_then(|table| self.thresholds(table, phase.as_str()))
+            .unwrap_or_default();
+        let mut excepted = Vec::new();
+        if let Some(table) = &unsafe_table {
+            for (code, place) in
+                table.strings("except", faults_of(phase, &mut self.faults, &mut noted_before))
+            {
+                let known = self.taxonomy.by_code(&code);
+                if phase == Phase::Prompt && known.is_none() {
+                    self.category(&code, place);
+                }
+                excepted.extend(known);
+            }
+        }
+        let categories = self.categories(root, phase, &unsafe_, &mut excepted);
+        PhaseRules { unscored, unsafe_, excepted, categories }
+    }
+
+    fn categories(
+        &mut self,
+        root: &Table<'_, '_>,
+        phase: Phase,
+        unsafe_: &Thresholds,
+        excepted: &mut Vec<Category>,
+    ) -> Vec<CategoryRule> {
+        let Some(tables) = root.table("category", &mut Faults::default()) else {
+            return Vec::new();
+        };
+        let mut rules = Vec::new();
+        for category in self.taxonomy.categories() {
+            let code = self.taxonomy.code(category).to_owned();
+            let Some(table) = tables.table(&code, &mut Faults::default()) else { continue };
+            let key = phase.as_str();
+            if table.is_string(key) {
+                let allow = table.word(key, &[("allow", ())], &mut self.faults);
+                if allow.is_some() && !excepted.contains(&category) {
+                    excepted.push(category);
+                }
+                continue;
+            }
+            let Some(thresholds) = self.thresholds(&table, key) else { continue };
+            if !excepted.contains(&category) {
+                self.note_idle(&table, phase, &thresholds, unsafe_);
+            }
+            rules.push(CategoryRule { category, code, thresholds });
+        }
+        rules
+    }
+
+    /// A category's score never exceeds p(unsafe), so a threshold at or above that of [unsafe] for the
+    /// same or a stricter action changes nothing.
+    fn note_idle(
+        &mut self,
+        table: &Table<'_, '_>,
+        phase: Phase,
+        own: &Thresholds,
+        unsafe_: &Thresholds,
+    ) {
+        for (action, threshold) in own.strictest_first() {
+            let covering = unsafe_
+                .strictest_first()
+                .find(|(stricter, reached)| *stricter >= action && *reached <= threshold);
+            if let Some((stricter, reached)) = covering {
+                let what = format!(
+                    "`{}.{}` = {threshold} can never matter: [unsafe] reaches {} at {reached} already",
+                    table.below(phase.as_str()),
+                    action.as_str(),
+                    stricter.as_str(),
+                );
+                let remedy = "lower it, or list the category in `except` of [unsafe]";
+                self.oddities.note(table.place(), what, remedy);
+            }
+        }
+    }
+
+    fn thresholds(&mut self, parent: &Table<'_, '_>, key: &str) -> Option<Thresholds> {
+        let table = parent.table(key, &mut self.faults)?;
+        table.only(&["annotate", "redact", "block"], &mut self.faults);
+        let annotate = self.threshold(&table, Action::Annotate);
+        let redact = self.threshold(&table, Action::Redact);
+        let block = self.threshold(&table, Action::Block);
+        if let Some((_, place)) = &redact {
+            let what = format!("`{}` is not there yet", table.below("redact"));
+            self.faults.note(place.clone(), what, "use annotate or block until it is");
+        }
+        let score = |written: Option<(Score, Range<usize>)>| written.map(|(score, _)| score);
+        let (annotate, redact, block) = (score(annotate), score(redact), score(block));
+        let rising = [annotate, redact, block].into_iter().flatten();
+        if !rising.is_sorted() {
+            let what = format!("the thresholds of `{}` fall", parent.below(key));
+            self.faults.note(table.place(), what, "a stricter action needs a higher threshold");
+        }
+        Some(Thresholds { annotate, redact, block })
+    }
+
+    fn threshold(
+        &mut self,
+        table: &Table<'_, '_>,
+        action: Action,
+    ) -> Option<(Score, Range<usize>)> {
+        let (number, place) = table.number(action.as_str(), &mut self.faults)?;
+        let in_range = (0.0..=1.0).contains(&number);
+        #[expect(clippy::cast_possible_truncation, reason = "scores are of single precision")]
+        let score = Score::new(number as f32).filter(|_| in_range);
+        let path = table.below(action.as_str());
+        if score.is_none() {
+            let what = format!("`{path}` is not a probability");
+            self.faults.note(place.clone(), what, "write a number from 0 to 1");
+        } else if number == 0.0 {
+            let what = format!("`{path}` = 0 always applies");
+            self.oddities.note(place.clone(), what, "write a number above 0 unless that is meant");
+        }
+        Some((score?, place))
+    }
+
+    fn category(&mut self, code: &str, place: Range<usize>) {
+        if self.taxonomy.by_code(code).is_none() {
+            let known: Vec<&str> =
+                self.taxonomy.categories().map(|category| self.taxonomy.code(category)).collect();
+            let what = format!("there is no category `{code}`");
+            self.faults.note(place, what, format!("there are: {}", known.join(", ")));
+        }
+    }
+}
+
+fn faults_of<'f>(phase: Phase, first: &'f mut Faults, second: &'f mut Faults) -> &'f mut Faults {
+    if phase == Phase::Prompt { first } else { second }
+}

@@ -1,0 +1,171 @@
+//! A policy as it is used: rules that hold thresholds, valid by construction.
+
+use crate::taxonomy::Category;
+use crate::verdict::Score;
+
+/// Which side of an exchange is judged.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Phase {
+    /// What goes to the upstream.
+    Prompt,
+    /// What comes back.
+    Response,
+}
+
+impl Phase {
+    /// Both, in the order of an exchange.
+    pub const ALL: [Self; 2] = [Self::Prompt, Self::Response];
+
+    /// The word for files, records and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Prompt => "prompt",
+            Self::Response => "response",
+        }
+    }
+}
+
+/// What a rule asks for, mildest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum Action {
+    /// It passes.
+    #[default]
+    Allow,
+    /// It passes, and what was found is said.
+    Annotate,
+    /// It passes without the stretches in question.
+    Redact,
+    /// It does not pass.
+    Block,
+}
+
+impl Action {
+    /// The word for files, records and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Annotate => "annotate",
+            Self::Redact => "redact",
+            Self::Block => "block",
+        }
+    }
+}
+
+/// Whether decisions are carried out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Mode {
+    /// They are.
+    #[default]
+    Enforce,
+    /// They are only recorded.
+    Observe,
+}
+
+/// What follows when there is no verdict.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum FailureMode {
+    /// It does not pass.
+    #[default]
+    Closed,
+    /// It passes, and that is said.
+    Open,
+}
+
+/// The scores from which actions apply; they rise with the action's strictness.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Thresholds {
+    /// From here on: annotate.
+    pub annotate: Option<Score>,
+    /// From here on: redact.
+    pub redact: Option<Score>,
+    /// From here on: block.
+    pub block: Option<Score>,
+}
+
+impl Thresholds {
+    /// The thresholds there are, the strictest action first.
+    pub fn strictest_first(&self) -> impl Iterator<Item = (Action, Score)> + use<> {
+        let all = [
+            (Action::Block, self.block),
+            (Action::Redact, self.redact),
+            (Action::Annotate, self.annotate),
+        ];
+        all.into_iter().filter_map(|(action, threshold)| Some((action, threshold?)))
+    }
+
+    /// The strictest action that a score reaches, with its threshold.
+    pub fn reached(&self, score: Score) -> Option<(Action, Score)> {
+        self.strictest_first().find(|(_, threshold)| score >= *threshold)
+    }
+}
+
+/// The rule for one category in one phase.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CategoryRule {
+    /// Which.
+    pub category: Category,
+    /// Its code, such as `S6`.
+    pub code: String,
+    /// From which scores on what applies.
+    pub thresholds: Thresholds,
+}
+
+/// The rules for one phase.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PhaseRules {
+    /// What follows when there is no verdict.
+    pub unscored: FailureMode,
+    /// On p(unsafe), without the shares of what is excepted.
+    pub unsafe_: Thresholds,
+    /// Categories whose share of p(unsafe) is left out of it.
+    pub excepted: Vec<Category>,
+    /// Per category, in the taxonomy's order.
+    pub categories: Vec<CategoryRule>,
+}
+
+/// A tenant's compiled rules.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Policy {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) label: String,
+    pub(super) description: String,
+    pub(super) mode: Mode,
+    pub(super) prompt: PhaseRules,
+    pub(super) response: PhaseRules,
+}
+
+impl Policy {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The first hex digits of its source's digest: another text is another version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// `name@version`, as records and clients see it.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// What it is for.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// Whether its decisions are carried out.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The rules of one phase.
+    pub fn rules(&self, phase: Phase) -> &PhaseRules {
+        match phase {
+            Phase::Prompt => &self.prompt,
+            Phase::Response => &self.response,
+        }
+    }
+}
