@@ -38,6 +38,8 @@ pub(super) struct Track {
     pub(super) finished: Option<u64>,
     /// Whether a window of this track is being judged.
     pub(super) outstanding: bool,
+    /// Whether nothing more of it is to be judged.
+    pub(super) forgotten: bool,
 }
 
 /// What is to be judged together.

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Holdback, Ruling, Settings, StreamFault};
+use super::{Holdback, Settings, StreamFault};
+use crate::enforce::windows::Ruling;
+use crate::wire::reply::Stamp;
 use crate::wire::sse;
 
 const CANARY: &str = "the canary sings";
@@ -186,7 +188,9 @@ fn what_is_said_beside_the_choices_is_judged() {
         format!("data: \"{CANARY}\"\n\n"),
     ] {
         check(&[say(0, "hi"), beside.clone(), done()], 1, &[say(0, "hi"), closing(0), done()]);
-        check(&[beside, say(0, "hi")], 1, &[closing(0), done()]);
+        let bare = Stamp::default().closing_chunk(0);
+        let bare = String::from_utf8(bare.to_vec()).unwrap();
+        check(&[beside, say(0, "hi")], 1, &[bare, done()]);
     }
     let error = || "data: {\"error\":{\"message\":\"busy\"}}\n\n".to_owned();
     check(&[error()], 1, &[error()]);
@@ -373,6 +377,9 @@ fn streams() -> impl Strategy<Value = (u32, Vec<String>)> {
             any::<prop::sample::Index>(),
             prop::sample::select(vec![
                 ": ping\n\n".to_owned(),
+                ": odd words\n\n".to_owned(),
+                format!(": {CANARY}\n\n"),
+                format!("data: {{\"error\":{{\"message\":\"{CANARY}\"}}}}\n\n"),
                 "\r\n".to_owned(),
                 stop(0),
                 stop(1),
