@@ -203,6 +203,7 @@ fn every_channel_of_a_choice_is_judged() {
         json!({"delta": {"reasoning_content": CANARY}}),
         json!({"delta": {"tool_calls": [{"index": 0, "function": {"arguments": CANARY}}]}}),
         json!({"delta": {"function_call": {"name": CANARY}}}),
+        json!({"delta": {"function_call": {"arguments": "{\"a\":\"\\u0074he canary sings\"}"}}}),
         json!({"delta": {"audio": {"transcript": CANARY}}}),
         json!({"delta": {"new": CANARY}}),
         json!({"delta": {CANARY: 1}}),

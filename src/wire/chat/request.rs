@@ -11,6 +11,7 @@ use crate::wire::chat::fields::ASK;
 use crate::wire::field::{Channel, Found, PartPath, Table, Trail};
 use crate::wire::json;
 use crate::wire::malformed::Malformed;
+use crate::wire::unescape::readings;
 
 /// The most choices one request may ask for.
 const MAX_CHOICES: u64 = 128;
@@ -123,12 +124,9 @@ impl Reading {
             return Ok(());
         }
         let said = found.joined(|piece| piece.channel == Channel::Content);
-        if let Some(said) = &said {
-            self.transcripts.push(Transcript::user(said.as_str()));
-        }
-        if let Some(beside) = found.joined(|piece| piece.channel != Channel::Content) {
-            self.transcripts.push(Transcript::user(beside));
-        }
+        let beside = found.joined(|piece| piece.channel != Channel::Content);
+        self.transcripts.extend(user_transcripts(said.clone()));
+        self.transcripts.extend(user_transcripts(beside));
         if let (Some("user"), Some(said)) = (role, said) {
             self.question = Arc::from(end_of(&said, MAX_QUESTION));
         }
@@ -137,7 +135,7 @@ impl Reading {
 
     fn rest(&mut self, mut found: Found<'_>) -> Result<(), Malformed> {
         self.note(&mut found)?;
-        self.transcripts.extend(found.joined(|_| true).map(Transcript::user));
+        self.transcripts.extend(user_transcripts(found.joined(|_| true)));
         Ok(())
     }
 
@@ -148,6 +146,11 @@ impl Reading {
             None => Ok(()),
         }
     }
+}
+
+/// The readings of a text from the user's side, each by itself.
+pub(super) fn user_transcripts(text: Option<String>) -> impl Iterator<Item = Transcript> {
+    text.into_iter().flat_map(readings).map(Transcript::user)
 }
 
 /// One transcript per channel, and per tool call, of what an assistant said after `question`.
@@ -170,7 +173,8 @@ pub(super) fn agent_transcripts(found: &Found<'_>, question: &Arc<str>) -> Vec<T
     if let Some(spelled) = spelled.filter(|spelled| !runs.values().any(|text| text == spelled)) {
         runs.insert((Channel::Tokens, 0), spelled);
     }
-    runs.into_values().map(|text| Transcript::agent(question.clone(), text)).collect()
+    let texts = runs.into_values().flat_map(readings);
+    texts.map(|text| Transcript::agent(question.clone(), text)).collect()
 }
 
 /// The last `chars` characters of `text`.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::transcript::Transcript;
 use crate::wire::chat::fields::ANSWER;
-use crate::wire::chat::request::agent_transcripts;
+use crate::wire::chat::request::{agent_transcripts, user_transcripts};
 use crate::wire::field::{Found, PartPath, Table, Trail, read_unknown};
 use crate::wire::json;
 use crate::wire::malformed::Malformed;
@@ -77,7 +77,7 @@ impl ChatResponse {
     /// What is said outside the choices; everything, where there are none.
     pub fn rest_transcripts(&self) -> Vec<Transcript> {
         match self.list() {
-            Some((root, _)) => other_transcript(&rest(root)).into_iter().collect(),
+            Some((root, _)) => user_transcripts(rest(root).joined(|_| true)).collect(),
             None => judge_anything(&self.value),
         }
     }
@@ -108,7 +108,7 @@ pub(crate) fn choice_index(choice: &Value, position: usize) -> u32 {
 
 /// Everything a body says of which nothing is known but that it is JSON: an upstream's error, say.
 pub fn judge_anything(value: &Value) -> Vec<Transcript> {
-    other_transcript(&read_whole(value)).into_iter().collect()
+    user_transcripts(read_whole(value).joined(|_| true)).collect()
 }
 
 fn read_whole(value: &Value) -> Found<'_> {
@@ -116,11 +116,6 @@ fn read_whole(value: &Value) -> Found<'_> {
         Value::Object(root) => ANSWER.read_entries(root, &[], Trail::default()),
         value => read_unknown(value),
     }
-}
-
-/// All that was found, as one text.
-fn other_transcript(found: &Found<'_>) -> Option<Transcript> {
-    found.joined(|_| true).map(Transcript::user)
 }
 
 #[cfg(test)]
