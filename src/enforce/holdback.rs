@@ -91,6 +91,8 @@ pub struct Holdback {
     taken_bytes: u64,
     windows: Windows,
     cuts: Cuts,
+    /// The event with which the stream ends, where it is us who end it.
+    end_event: Option<u64>,
     insert_first: Option<Bytes>,
     insert_last: Option<Bytes>,
     /// Nothing more is taken in: `[DONE]`, the end of the upstream, a fault, or our own end.
@@ -114,6 +116,7 @@ impl Holdback {
             held_bytes: 0,
             taken_bytes: 0,
             cuts: Cuts::new(),
+            end_event: None,
             insert_first: None,
             insert_last: None,
             closed: false,
@@ -177,7 +180,8 @@ impl Holdback {
     /// Says what becomes of a window.
     pub fn settle(&mut self, window: Window, ruling: Ruling) {
         self.windows.settle(&window, ruling);
-        if ruling == Ruling::Cut {
+        let is_past = self.end_event.is_some_and(|end| window.from > end);
+        if ruling == Ruling::Cut && !is_past {
             // Its first event may be gone already, with a choice that was cut.
             self.cut(window.choice, window.from.max(self.front));
         }
@@ -340,7 +344,10 @@ impl Holdback {
         }
         if let Some(held) = self.queue.get_mut(first) {
             match choice {
-                Some(choice) => held.closing.push(choice),
+                Some(choice) => {
+                    held.closing.push(choice);
+                    held.closing.sort_unstable();
+                }
                 None => *held = Held::new(Bytes::new(), held.cost, Kind::ClosingAll),
             }
         }
@@ -353,6 +360,7 @@ impl Holdback {
             return;
         }
         let Some(end) = self.windows.end_event(&self.cuts, self.choices) else { return };
+        self.end_event = Some(end);
         self.truncate(end);
         self.windows.seal_all();
         self.closed = true;

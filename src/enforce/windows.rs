@@ -168,26 +168,23 @@ impl Windows {
         }
     }
 
-    /// The first event at which every choice that has begun has ended, as many as were `wanted`, and
-    /// one of them by a cut.
+    /// The event with which cuts end the stream: where the whole was cut, or where every choice that
+    /// has begun has ended, as many as were `wanted`, and one of them by a cut.
     pub(super) fn end_event(&self, cuts: &Cuts, wanted: usize) -> Option<u64> {
-        if let Some(cut) = cuts.get(&None) {
-            return Some(*cut);
-        }
         let first_cut = *cuts.values().min()?;
         let choices = self.tracks.iter().filter(|(choice, _)| choice.is_some());
         let spans = choices.map(|(choice, track)| {
-            let end = cuts.get(choice).copied().or(track.finished).unwrap_or(u64::MAX);
-            (track.begun.unwrap_or(0), end)
+            let ends = [cuts.get(choice).copied(), track.finished];
+            (track.begun.unwrap_or(0), ends.into_iter().flatten().min().unwrap_or(u64::MAX))
         });
         let spans: Vec<(u64, u64)> = spans.collect();
         let is_end = |event: u64| {
             let ended = spans.iter().filter(|(_, end)| *end <= event).count();
             let begun = spans.iter().filter(|(begun, _)| *begun <= event).count();
-            event >= first_cut && ended >= wanted && ended == begun
+            event < u64::MAX && event >= first_cut && ended >= wanted && ended == begun
         };
-        let candidates = spans.iter().map(|(_, end)| *end).filter(|end| *end < u64::MAX);
-        candidates.filter(|end| is_end(*end)).min()
+        let ends = spans.iter().map(|(_, end)| *end).chain(cuts.values().copied());
+        ends.filter(|end| is_end(*end)).chain(cuts.get(&None).copied()).min()
     }
 
     /// The choices that had begun and not ended before this event; the first, where none had begun.

@@ -474,7 +474,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(1024))]
         #[test]
         fn a_canary_anywhere_is_seen(
             messages in prop::collection::vec(
