@@ -19,6 +19,9 @@ mod request;
 
 mod response;
 
+#[cfg(test)]
+mod canary;
+
 pub(crate) use fields::ANSWER;
 pub use request::ChatRequest;
 pub(crate) use response::choice_index;

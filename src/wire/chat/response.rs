@@ -123,9 +123,12 @@ mod tests {
     use std::sync::Arc;
 
     use bytes::Bytes;
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::ChatResponse;
+    use crate::transcript::Transcript;
+    use crate::wire::chat::canary::{CANARY, anything, plant, words};
 
     #[track_caller]
     fn check(answer: Value, choices: &[&[&str]], rest: &[&str]) {
@@ -178,5 +181,29 @@ mod tests {
         check(json!({"choices": {"a": "b"}}), &[], &["a\nb"]);
         check(json!(["x", {"y": "z"}]), &[], &["x\ny\nz"]);
         check(json!({"choices": [], "note": "n"}), &[], &["note\nn"]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_canary_anywhere_is_seen(
+            choices in prop::collection::vec(
+                prop::collection::btree_map(words(), anything(), 1..5), 0..4),
+            message in prop::collection::btree_map(words(), anything(), 0..5),
+            fields in prop::collection::btree_map(words(), anything(), 0..5),
+            place in any::<prop::sample::Index>(),
+        ) {
+            let mut answer = json!({"choices": choices, "last": {"message": message}, "usage": fields});
+            plant(&mut answer, &mut place.index(40));
+            let planted = answer.to_string().contains(CANARY);
+            if let Value::Object(last) = answer["last"].take() {
+                answer["choices"].as_array_mut().into_iter().for_each(|list| list.push(last.clone().into()));
+            }
+            let answer = ChatResponse::parse(Bytes::from(answer.to_string())).unwrap();
+            let planted = planted && answer.value().to_string().contains(CANARY);
+            let mut judged: Vec<Transcript> = answer.rest_transcripts();
+            judged.extend(answer.choices(&Arc::from("")).flat_map(|choice| choice.transcripts));
+            let seen = judged.iter().any(|each| each.judged().text.contains(CANARY));
+            prop_assert_eq!(seen, planted, "{}", answer.value());
+        }
     }
 }
