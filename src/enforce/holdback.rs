@@ -77,6 +77,23 @@ const MAX_CHOICES: usize = 128;
 const EVENT_COST: usize = 96;
 
 /// The machine. Bytes of the upstream in, bytes for the client out, windows to judge in between.
+///
+/// ```
+/// use std::sync::Arc;
+/// use wardgate::enforce::{Holdback, Ruling, holdback::Settings};
+///
+/// let mut hold = Holdback::new(Settings::default(), Arc::from("How are you?"), 1);
+/// let upstream = "data: {\"choices\":[{\"delta\":{\"content\":\"Fine.\"}}]}\n\ndata: [DONE]\n\n";
+/// hold.push(upstream.as_bytes())?;
+/// assert!(hold.released().is_empty(), "nobody has judged it yet");
+/// while let Some(window) = hold.due() {
+///     let harmless = window.transcripts.iter().all(|each| &*each.judged().text == "Fine.");
+///     hold.settle(window, if harmless { Ruling::Pass } else { Ruling::Cut });
+/// }
+/// assert_eq!(hold.released(), upstream);
+/// assert!(hold.ended());
+/// # Ok::<(), wardgate::enforce::StreamFault>(())
+/// ```
 pub struct Holdback {
     settings: Settings,
     choices: usize,

@@ -465,4 +465,26 @@ proptest! {
             prop_assert_eq!(whole.released, expected);
         }
     }
+
+    #[test]
+    fn no_bytes_and_no_pace_upset_the_machine(
+        (choices, events) in streams(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        (client, guard) in (1..5usize, 0..5usize),
+    ) {
+        let mut stream = events.concat().into_bytes();
+        for (at, byte) in damage {
+            let at = at.index(stream.len().max(1));
+            if let Some(hit) = stream.get_mut(at) {
+                *hit = byte;
+            }
+        }
+        let pieces: Vec<&[u8]> = stream.chunks(97).collect();
+        if let Ok(outcome) = drive(&pieces, choices, Pace { client, guard }) {
+            prop_assert!(outcome.ended);
+            for (path, text) in heard(&outcome.released) {
+                prop_assert!(!text.contains(CANARY), "at {path}: {}", outcome.released);
+            }
+        }
+    }
 }
