@@ -14,15 +14,15 @@
 //! than half of [`Settings::max_held_bytes`] have come since a window was opened it is judged as it
 //! is; above the whole, [`Holdback::wants_upstream`] says no until windows are settled.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::enforce::track::Track;
-use crate::transcript::Transcript;
+use crate::enforce::held::{Held, Kind};
+use crate::enforce::windows::{Cuts, Ruling, Window, Windows};
 use crate::wire::delta;
 use crate::wire::field::Piece;
 use crate::wire::json;
@@ -76,44 +76,40 @@ const MAX_CHOICES: usize = 128;
 /// What an event costs in memory beyond its bytes.
 const EVENT_COST: usize = 96;
 
-/// A stretch of a stream that is judged together. To be handed back with [`Holdback::settle`].
-#[derive(Debug)]
-pub struct Window {
-    /// What is to be judged: one per channel.
-    pub transcripts: Vec<Transcript>,
-    /// How many parts nobody here can read.
-    pub unread: u64,
-    /// The choice that says it; `None` for what is said outside the choices.
-    pub choice: Option<u32>,
-    from: u64,
-    to: u64,
-}
-
-/// What becomes of a window.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ruling {
-    /// It may be released.
-    Pass,
-    /// Its choice ends here; outside the choices, the stream does.
-    Cut,
-}
-
 /// The machine. Bytes of the upstream in, bytes for the client out, windows to judge in between.
+///
+/// ```
+/// use std::sync::Arc;
+/// use wardgate::enforce::{Holdback, Ruling, holdback::Settings};
+///
+/// let mut hold = Holdback::new(Settings::default(), Arc::from("How are you?"), 1);
+/// let upstream = "data: {\"choices\":[{\"delta\":{\"content\":\"Fine.\"}}]}\n\ndata: [DONE]\n\n";
+/// hold.push(upstream.as_bytes())?;
+/// assert!(hold.released().is_empty(), "nobody has judged it yet");
+/// while let Some(window) = hold.due() {
+///     let harmless = window.transcripts.iter().all(|each| &*each.judged().text == "Fine.");
+///     hold.settle(window, if harmless { Ruling::Pass } else { Ruling::Cut });
+/// }
+/// assert_eq!(hold.released(), upstream);
+/// assert!(hold.ended());
+/// # Ok::<(), wardgate::enforce::StreamFault>(())
+/// ```
 pub struct Holdback {
     settings: Settings,
-    question: Arc<str>,
     choices: usize,
     reader: sse::Reader,
+    /// From the first chunk with choices; and which event that was.
     stamp: Stamp,
-    stamped: bool,
+    stamped: Option<u64>,
     queue: VecDeque<Held>,
     /// The number of the event at the front of the queue.
     front: u64,
     held_bytes: usize,
     taken_bytes: u64,
-    tracks: BTreeMap<Option<u32>, Track>,
-    due: VecDeque<Window>,
-    cuts: BTreeMap<Option<u32>, u64>,
+    windows: Windows,
+    cuts: Cuts,
+    /// The event with which the stream ends, where it is us who end it.
+    end_event: Option<u64>,
     insert_first: Option<Bytes>,
     insert_last: Option<Bytes>,
     /// Nothing more is taken in: `[DONE]`, the end of the upstream, a fault, or our own end.
@@ -122,48 +118,22 @@ pub struct Holdback {
     done: bool,
 }
 
-/// An event in the queue.
-struct Held {
-    raw: Bytes,
-    /// What it costs in memory.
-    cost: usize,
-    /// The choices it mentions (`None`: it says something outside them), and whether there is
-    /// anything in it to judge.
-    mentions: Vec<(Option<u32>, bool)>,
-    /// The chunk, where it may have to be written anew without one of its choices.
-    chunk: Option<Value>,
-    /// The choices that are closed before it.
-    closing: Vec<u32>,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// As the upstream sent it, or what is left of it.
-    Event,
-    /// In its place all choices are closed that are still open.
-    ClosingAll,
-    /// `[DONE]`
-    Done,
-}
-
 impl Holdback {
     /// A hold-back for the answer to `question`, of which `choices` were asked for.
     pub fn new(settings: Settings, question: Arc<str>, choices: u32) -> Self {
         Self {
             reader: sse::Reader::new(settings.max_event_bytes),
+            windows: Windows::new(settings.clone(), question),
             settings,
-            question,
             choices: choices as usize,
             stamp: Stamp::default(),
-            stamped: false,
+            stamped: None,
             queue: VecDeque::new(),
             front: 0,
             held_bytes: 0,
             taken_bytes: 0,
-            tracks: BTreeMap::new(),
-            due: VecDeque::new(),
-            cuts: BTreeMap::new(),
+            cuts: Cuts::new(),
+            end_event: None,
             insert_first: None,
             insert_last: None,
             closed: false,
@@ -213,7 +183,7 @@ impl Holdback {
         self.reader.finish();
         let taken = self.take_events();
         if taken.is_ok() {
-            self.seal_all();
+            self.windows.seal_all();
         }
         self.closed = true;
         taken
@@ -221,25 +191,14 @@ impl Holdback {
 
     /// The next window to judge, if there is one: of each choice one at a time.
     pub fn due(&mut self) -> Option<Window> {
-        let next = self.due.iter().position(|window| {
-            !self.tracks.get(&window.choice).is_some_and(|track| track.outstanding)
-        })?;
-        let window = self.due.remove(next)?;
-        if let Some(track) = self.tracks.get_mut(&window.choice) {
-            track.outstanding = true;
-        }
-        Some(window)
+        self.windows.next()
     }
 
     /// Says what becomes of a window.
     pub fn settle(&mut self, window: Window, ruling: Ruling) {
-        if let Some(track) = self.tracks.get_mut(&window.choice) {
-            track.outstanding = false;
-            if ruling == Ruling::Pass {
-                track.cleared = track.cleared.max(window.to + 1);
-            }
-        }
-        if ruling == Ruling::Cut {
+        self.windows.settle(&window, ruling);
+        let is_past = self.end_event.is_some_and(|end| window.from > end);
+        if ruling == Ruling::Cut && !is_past {
             // Its first event may be gone already, with a choice that was cut.
             self.cut(window.choice, window.from.max(self.front));
         }
@@ -254,23 +213,20 @@ impl Holdback {
             self.front += 1;
             self.held_bytes = self.held_bytes.saturating_sub(held.cost);
             out.extend(self.insert_first.take());
-            out.extend(held.closing.iter().map(|choice| self.stamp.closing_chunk(*choice)));
-            match held.kind {
-                Kind::Event => {}
-                Kind::ClosingAll => {
-                    let open = self.open_choices(event);
-                    out.extend(open.into_iter().map(|choice| self.stamp.closing_chunk(choice)));
-                }
-                Kind::Done => {
-                    out.extend(self.insert_last.take());
-                    self.done = true;
-                }
+            let closing = match held.kind {
+                Kind::ClosingAll => self.windows.open_choices(event, &self.cuts),
+                Kind::Event | Kind::Done => held.closing,
+            };
+            out.extend(closing.into_iter().map(|choice| self.closing_chunk(event, choice)));
+            if held.kind == Kind::Done {
+                out.extend(self.insert_last.take());
+                self.done = true;
             }
             if !held.raw.is_empty() {
                 out.push(held.raw);
             }
         }
-        if self.closed && self.queue.is_empty() && self.due.is_empty() {
+        if self.closed && self.queue.is_empty() && self.windows.is_empty() {
             out.extend(self.insert_last.take());
         }
         joined(out)
@@ -284,6 +240,13 @@ impl Holdback {
     /// Whether the upstream may be read on.
     pub fn wants_upstream(&self) -> bool {
         !self.closed && self.held_bytes < self.settings.max_held_bytes
+    }
+
+    fn closing_chunk(&self, event: u64, choice: u32) -> Bytes {
+        match self.stamped {
+            Some(stamped) if stamped <= event => self.stamp.closing_chunk(choice),
+            _ => Stamp::default().closing_chunk(choice),
+        }
     }
 
     fn take_events(&mut self) -> Result<(), StreamFault> {
@@ -322,10 +285,10 @@ impl Holdback {
         self.held_bytes += cost;
         self.queue.push_back(held);
         if is_done {
-            self.seal_all();
+            self.windows.seal_all();
             self.closed = true;
         } else {
-            self.seal_full(seal_rest);
+            self.windows.seal_full(self.taken_bytes, seal_rest);
         }
         self.conclude();
         Ok(())
@@ -339,9 +302,9 @@ impl Holdback {
         held: &mut Held,
     ) -> Result<bool, StreamFault> {
         let chunk = delta::read(value);
-        if !self.stamped {
+        if self.stamped.is_none() && !chunk.choices.is_empty() {
             self.stamp.note(value);
-            self.stamped = !chunk.choices.is_empty();
+            self.stamped = Some(number);
         }
         self.note(None, number, &chunk.rest.pieces, chunk.rest.unread.len(), held)?;
         for choice in &chunk.choices {
@@ -349,8 +312,8 @@ impl Holdback {
             let index = Some(if self.choices == 1 { 0 } else { choice.index });
             let found = &choice.found;
             self.note(index, number, &found.pieces, found.unread.len(), held)?;
-            if let Some(track) = self.tracks.get_mut(&index).filter(|_| choice.finished) {
-                track.finished.get_or_insert(number);
+            if choice.finished {
+                self.windows.finish(index, number);
             }
         }
         Ok(chunk.is_error || chunk.choices.iter().any(|choice| choice.finished))
@@ -368,81 +331,26 @@ impl Holdback {
         if choice.is_none() && pieces.is_empty() && unread == 0 {
             return Ok(());
         }
-        let cut = self.cuts.contains_key(&choice);
-        let track = self.tracks.entry(choice).or_default();
-        let was_open = track.is_open();
-        let judged = !cut && track.take(number, pieces, unread);
-        track.begun.get_or_insert(number);
-        if track.is_open() && !was_open {
-            track.opened_at = self.taken_bytes - held.cost as u64;
-        }
+        let at = self.taken_bytes - held.cost as u64;
+        let judged = self.windows.take(choice, (number, at), pieces, unread);
         match held.mentions.iter_mut().find(|(mentioned, _)| *mentioned == choice) {
             Some((_, judges)) => *judges |= judged,
             None => held.mentions.push((choice, judged)),
         }
-        if self.tracks.len() > MAX_CHOICES + 1 {
+        if self.windows.len() > MAX_CHOICES + 1 {
             return Err(StreamFault::TooManyChoices);
         }
         Ok(())
     }
 
-    /// Seals the windows that are full, at the end of their choice, or too old. What is said
-    /// outside the choices is judged along with them: it would keep them waiting.
-    fn seal_full(&mut self, seal_rest: bool) {
-        let patience = (self.settings.max_held_bytes / 2) as u64;
-        let mut full: Vec<Option<u32>> = self
-            .tracks
-            .iter()
-            .filter(|(_, track)| track.is_open())
-            .filter(|(_, track)| {
-                track.is_full(&self.settings)
-                    || track.finished.is_some()
-                    || self.taken_bytes.saturating_sub(track.opened_at) > patience
-            })
-            .map(|(choice, _)| *choice)
-            .collect();
-        if (seal_rest || !full.is_empty()) && !full.contains(&None) {
-            full.push(None);
-        }
-        full.into_iter().for_each(|choice| self.seal(choice));
-    }
-
-    fn seal_all(&mut self) {
-        let all: Vec<Option<u32>> = self.tracks.keys().copied().collect();
-        all.into_iter().for_each(|choice| self.seal(choice));
-    }
-
-    fn seal(&mut self, choice: Option<u32>) {
-        let Some(track) = self.tracks.get_mut(&choice) else { return };
-        let Some(sealed) = track.seal(self.settings.overlap_chars) else { return };
-        let transcripts = sealed.texts.into_iter().map(|text| match choice {
-            Some(_) => Transcript::agent(self.question.clone(), text),
-            None => Transcript::user(text),
-        });
-        self.due.push_back(Window {
-            transcripts: transcripts.collect(),
-            unread: sealed.unread,
-            choice,
-            from: sealed.from,
-            to: sealed.to,
-        });
-    }
-
-    fn is_cleared(&self, held: &Held) -> bool {
-        held.mentions.iter().filter(|(_, judged)| *judged).all(|(choice, _)| {
-            self.tracks.get(choice).is_some_and(|track| track.cleared > self.front)
-        })
-    }
-
     fn cut(&mut self, choice: Option<u32>, from: u64) {
-        if self.cuts.get(&choice).is_some_and(|earlier| *earlier <= from) {
+        let earlier =
+            |cut: &Option<u32>| self.cuts.get(cut).is_some_and(|earlier| *earlier <= from);
+        if earlier(&choice) || earlier(&None) {
             return;
         }
         self.cuts.insert(choice, from);
-        self.due.retain(|window| window.choice != choice);
-        if let Some(track) = self.tracks.get_mut(&choice) {
-            track.discard();
-        }
+        self.windows.forget(choice);
         let Ok(first) = usize::try_from(from - self.front) else { return };
         match choice {
             Some(_) => self.queue.iter_mut().skip(first).for_each(|held| held.without(choice)),
@@ -453,7 +361,10 @@ impl Holdback {
         }
         if let Some(held) = self.queue.get_mut(first) {
             match choice {
-                Some(choice) => held.closing.push(choice),
+                Some(choice) => {
+                    held.closing.push(choice);
+                    held.closing.sort_unstable();
+                }
                 None => *held = Held::new(Bytes::new(), held.cost, Kind::ClosingAll),
             }
         }
@@ -465,35 +376,12 @@ impl Holdback {
         if self.cuts.is_empty() {
             return;
         }
-        let Some(end) = self.end_event() else { return };
+        let Some(end) = self.windows.end_event(&self.cuts, self.choices) else { return };
+        self.end_event = Some(end);
         self.truncate(end);
-        self.seal_all();
+        self.windows.seal_all();
         self.closed = true;
         self.queue.push_back(Held::new(Bytes::from_static(reply::DONE), 0, Kind::Done));
-    }
-
-    /// The first event at which every choice that has begun has ended, as many as were asked for, and
-    /// one of them by us.
-    fn end_event(&self) -> Option<u64> {
-        if let Some(cut) = self.cuts.get(&None) {
-            return Some(*cut);
-        }
-        let first_cut = *self.cuts.values().min()?;
-        let ends = |choice: &Option<u32>, track: &Track| {
-            let cut = self.cuts.get(choice).copied();
-            cut.or(track.finished).unwrap_or(u64::MAX)
-        };
-        let choices = self.tracks.iter().filter(|(choice, _)| choice.is_some());
-        let spans: Vec<(u64, u64)> = choices
-            .map(|(choice, track)| (track.begun.unwrap_or(0), ends(choice, track)))
-            .collect();
-        let is_end = |event: u64| {
-            let ended = spans.iter().filter(|(_, end)| *end <= event).count();
-            let begun = spans.iter().filter(|(begun, _)| *begun <= event).count();
-            event >= first_cut && ended >= self.choices && ended == begun
-        };
-        let candidates = spans.iter().map(|(_, end)| *end).filter(|end| *end < u64::MAX);
-        candidates.filter(|end| is_end(*end)).min()
     }
 
     /// Forgets all events behind `end`, and what they say.
@@ -502,58 +390,12 @@ impl Holdback {
             let Some(held) = self.queue.pop_back() else { break };
             self.held_bytes = self.held_bytes.saturating_sub(held.cost);
         }
-        self.due.retain(|window| window.from <= end);
-        for track in self.tracks.values_mut() {
-            if track.open_from().is_some_and(|from| from > end) {
-                track.discard();
-            }
-        }
+        self.windows.truncate(end);
     }
 
-    /// The choices that had begun and not ended before this event; the first, where none had begun.
-    fn open_choices(&self, event: u64) -> Vec<u32> {
-        let before = |at: Option<u64>| at.is_some_and(|at| at < event);
-        let begun = self.tracks.iter().filter_map(|(choice, track)| Some(((*choice)?, track)));
-        let begun: Vec<(u32, &Track)> = begun.filter(|(_, track)| before(track.begun)).collect();
-        if begun.is_empty() {
-            return vec![0];
-        }
-        let open = begun.into_iter().filter(|(choice, track)| {
-            !before(track.finished) && !before(self.cuts.get(&Some(*choice)).copied())
-        });
-        open.map(|(choice, _)| choice).collect()
-    }
-}
-
-impl Held {
-    fn new(raw: Bytes, cost: usize, kind: Kind) -> Self {
-        Self { raw, cost, mentions: Vec::new(), chunk: None, closing: Vec::new(), kind }
-    }
-
-    /// Takes one choice out of the event; the whole event, where it says nothing of another.
-    fn without(&mut self, choice: Option<u32>) {
-        let before = self.mentions.len();
-        self.mentions.retain(|(mentioned, _)| *mentioned != choice);
-        if self.mentions.len() == before || self.kind == Kind::Done {
-            return;
-        }
-        let left = self.mentions.iter().any(|(mentioned, _)| mentioned.is_some());
-        let list = self.chunk.as_mut().and_then(|chunk| chunk.get_mut("choices")?.as_array_mut());
-        let (true, Some(list)) = (left, list) else {
-            self.raw = Bytes::new();
-            self.mentions.clear();
-            return;
-        };
-        for (position, each) in list.iter_mut().enumerate() {
-            let index = crate::wire::choice_index(each, position);
-            if let Value::Object(each) = each {
-                each.insert("index".to_owned(), index.into());
-            }
-        }
-        list.retain(|each| Some(crate::wire::choice_index(each, 0)) != choice);
-        if let Some(chunk) = &self.chunk {
-            self.raw = reply::event(chunk);
-        }
+    fn is_cleared(&self, held: &Held) -> bool {
+        let judged = held.mentions.iter().filter(|(_, judged)| *judged);
+        judged.map(|(choice, _)| *choice).all(|choice| self.windows.is_cleared(choice, self.front))
     }
 }
 

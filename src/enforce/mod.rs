@@ -11,8 +11,13 @@ pub mod block;
 
 pub mod holdback;
 
+mod held;
+
+mod windows;
+
 mod track;
 
 pub use annotate::{Annotation, Summary};
 pub use finding::{Finding, Severity, findings};
-pub use holdback::{Holdback, Ruling, StreamFault, Window};
+pub use holdback::{Holdback, StreamFault};
+pub use windows::{Ruling, Window};

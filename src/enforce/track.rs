@@ -10,6 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use crate::enforce::holdback::Settings;
 use crate::wire::Channel;
 use crate::wire::field::Piece;
+use crate::wire::unescape::readings;
 
 /// How many tool calls of one choice are kept apart; those beyond share the texts of these.
 const MAX_SLOTS: u64 = 64;
@@ -38,6 +39,8 @@ pub(super) struct Track {
     pub(super) finished: Option<u64>,
     /// Whether a window of this track is being judged.
     pub(super) outstanding: bool,
+    /// Whether nothing more of it is to be judged.
+    pub(super) forgotten: bool,
 }
 
 /// What is to be judged together.
@@ -65,8 +68,11 @@ impl Track {
                 text.push_str(piece.channel.joint());
             }
             text.push_str(&piece.text);
-            self.chars += piece.text.chars().count();
-            self.at_sentence_end = ends_sentence(&piece.text);
+            // Probabilities go along with the text they belong to.
+            if !matches!(piece.channel, Channel::Tokens | Channel::Alternatives) {
+                self.chars += piece.text.chars().count();
+                self.at_sentence_end = ends_sentence(&piece.text);
+            }
         }
         if any {
             let (first, _) = self.span.unwrap_or((event, event));
@@ -108,6 +114,7 @@ impl Track {
             }
         }
         texts.extend(Some(aside).filter(|aside| !aside.is_empty()));
+        let texts = texts.into_iter().flat_map(readings).collect();
         let unread = std::mem::take(&mut self.unread);
         self.chars = 0;
         self.at_sentence_end = false;

@@ -438,9 +438,14 @@ impl<'v> Reader<'v> {
         }
     }
 
+    /// Notes that the value at hand is unread; once for a part and everything in it.
     fn unread(&mut self) {
         let path = self.trail.path();
-        if self.found.unread.last() != Some(&path) {
+        let noted = |last: &PartPath| {
+            let below = path.as_str().strip_prefix(last.as_str());
+            below.is_some_and(|below| below.is_empty() || below.starts_with(['.', '[']))
+        };
+        if !self.found.unread.last().is_some_and(noted) {
             self.found.unread.push(path);
         }
     }
@@ -524,11 +529,7 @@ mod tests {
         check(json!({"id": "two words", "kind": "c", "size": "3"}), &["two words", "c", "3"], &[]);
         check(json!({"said": "hi"}), &["hi"], &[]);
         check(json!({"said": ["hi", {"type": "text", "text": "you"}]}), &["hi", "you"], &[]);
-        check(
-            json!({"said": [{"type": "picture", "picture": "AAAA"}]}),
-            &[],
-            &["said[0]", "said[0].picture"],
-        );
+        check(json!({"said": [{"type": "picture", "picture": "AAAA"}]}), &[], &["said[0]"]);
         check(json!({"said": [{"type": "new", "x": "y"}]}), &["new", "x", "y"], &["said[0]"]);
         check(json!({"said": {"x": "y"}}), &["x", "y"], &["said"]);
         check(json!({"said": [[1, 2]]}), &[], &["said[0]"]);

@@ -25,6 +25,8 @@ pub mod reply;
 
 mod malformed;
 
+pub(crate) mod unescape;
+
 pub(crate) use chat::choice_index;
 pub use chat::{ChatRequest, ChatResponse, ChoiceParts, judge_anything};
 pub use field::{Channel, PartPath};

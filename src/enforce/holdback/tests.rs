@@ -1,6 +1,6 @@
 //! The machine from outside: bytes in, bytes out, and a guard that knows one word.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,7 +8,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Holdback, Ruling, Settings, StreamFault};
+use super::{Holdback, Settings, StreamFault};
+use crate::enforce::windows::Ruling;
+use crate::wire::reply::Stamp;
 use crate::wire::sse;
 
 const CANARY: &str = "the canary sings";
@@ -26,18 +28,36 @@ struct Outcome {
     ended: bool,
 }
 
-/// Drives a stream through, settling what is due after each piece, and asking for what is released
-/// after every `lazy`th only.
-fn drive(pieces: &[&[u8]], choices: u32, lazy: usize) -> Result<Outcome, StreamFault> {
+/// How slow the other sides are.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// The client is written to after this many pieces.
+    client: usize,
+    /// So many windows are being judged at a time.
+    guard: usize,
+}
+
+const AT_ONCE: Pace = Pace { client: 1, guard: 0 };
+
+/// Drives a stream through, piece by piece.
+fn drive(pieces: &[&[u8]], choices: u32, pace: Pace) -> Result<Outcome, StreamFault> {
     let mut hold = Holdback::new(settings(), Arc::from("question"), choices);
     let mut outcome = Outcome { released: String::new(), judged: Vec::new(), ended: false };
-    let settle = |hold: &mut Holdback, outcome: &mut Outcome| {
-        while let Some(window) = hold.due() {
-            let texts: Vec<String> = window
-                .transcripts
-                .iter()
-                .map(|transcript| transcript.judged().text.to_string())
-                .collect();
+    let mut judging = VecDeque::new();
+    let mut settle = |hold: &mut Holdback, outcome: &mut Outcome, at_a_time: usize| {
+        loop {
+            while let Some(window) = hold.due() {
+                judging.push_back(window);
+                if judging.len() > at_a_time {
+                    break;
+                }
+            }
+            if judging.len() <= at_a_time {
+                break;
+            }
+            let Some(window) = judging.pop_front() else { break };
+            let texts = window.transcripts.iter().map(|each| each.judged().text.to_string());
+            let texts: Vec<String> = texts.collect();
             let hit = texts.iter().any(|text| text.contains(CANARY));
             outcome.judged.extend(texts);
             hold.settle(window, if hit { Ruling::Cut } else { Ruling::Pass });
@@ -46,16 +66,15 @@ fn drive(pieces: &[&[u8]], choices: u32, lazy: usize) -> Result<Outcome, StreamF
     };
     for (number, piece) in pieces.iter().enumerate() {
         hold.push(piece)?;
-        if number % lazy == 0 {
-            settle(&mut hold, &mut outcome);
+        if number % pace.client == 0 {
+            settle(&mut hold, &mut outcome, pace.guard);
         }
         if hold.ended() {
             break;
         }
     }
-    settle(&mut hold, &mut outcome);
     hold.end()?;
-    settle(&mut hold, &mut outcome);
+    settle(&mut hold, &mut outcome, 0);
     outcome.ended = hold.ended();
     Ok(outcome)
 }
@@ -81,7 +100,7 @@ fn closing(index: u32) -> String {
 #[track_caller]
 fn check(stream: &[String], choices: u32, released: &[String]) {
     let stream = stream.concat();
-    let outcome = drive(&[stream.as_bytes()], choices, 1).unwrap();
+    let outcome = drive(&[stream.as_bytes()], choices, AT_ONCE).unwrap();
     assert_eq!(outcome.released, released.concat());
     assert!(outcome.ended);
 }
@@ -186,7 +205,9 @@ fn what_is_said_beside_the_choices_is_judged() {
         format!("data: \"{CANARY}\"\n\n"),
     ] {
         check(&[say(0, "hi"), beside.clone(), done()], 1, &[say(0, "hi"), closing(0), done()]);
-        check(&[beside, say(0, "hi")], 1, &[closing(0), done()]);
+        let bare = Stamp::default().closing_chunk(0);
+        let bare = String::from_utf8(bare.to_vec()).unwrap();
+        check(&[beside, say(0, "hi")], 1, &[bare, done()]);
     }
     let error = || "data: {\"error\":{\"message\":\"busy\"}}\n\n".to_owned();
     check(&[error()], 1, &[error()]);
@@ -199,6 +220,7 @@ fn every_channel_of_a_choice_is_judged() {
         json!({"delta": {"reasoning_content": CANARY}}),
         json!({"delta": {"tool_calls": [{"index": 0, "function": {"arguments": CANARY}}]}}),
         json!({"delta": {"function_call": {"name": CANARY}}}),
+        json!({"delta": {"function_call": {"arguments": "{\"a\":\"\\u0074he canary sings\"}"}}}),
         json!({"delta": {"audio": {"transcript": CANARY}}}),
         json!({"delta": {"new": CANARY}}),
         json!({"delta": {CANARY: 1}}),
@@ -250,9 +272,9 @@ fn a_stream_with_two_readings_is_at_fault() {
         assert_eq!(hold.released(), "", "what was not judged stays held back");
         assert!(!hold.wants_upstream());
     }
-    assert!(matches!(drive(&[b"data: \xff\n\n"], 1, 1), Err(StreamFault::Events(_))));
+    assert!(matches!(drive(&[b"data: \xff\n\n"], 1, AT_ONCE), Err(StreamFault::Events(_))));
     let many: Vec<String> = (0..200).map(|index| say(index, "x")).collect();
-    assert_eq!(drive(&[many.concat().as_bytes()], 2, 1), Err(StreamFault::TooManyChoices));
+    assert_eq!(drive(&[many.concat().as_bytes()], 2, AT_ONCE), Err(StreamFault::TooManyChoices));
 }
 
 #[test]
@@ -295,7 +317,7 @@ fn many_tiny_events_take_linear_time() {
     let time = |events: usize| {
         let stream = say(0, "a ").repeat(events);
         let start = Instant::now();
-        drive(&[stream.as_bytes()], 1, 1).unwrap();
+        drive(&[stream.as_bytes()], 1, AT_ONCE).unwrap();
         start.elapsed().as_secs_f64() / events as f64
     };
     time(500);
@@ -373,6 +395,9 @@ fn streams() -> impl Strategy<Value = (u32, Vec<String>)> {
             any::<prop::sample::Index>(),
             prop::sample::select(vec![
                 ": ping\n\n".to_owned(),
+                ": odd words\n\n".to_owned(),
+                format!(": {CANARY}\n\n"),
+                format!("data: {{\"error\":{{\"message\":\"{CANARY}\"}}}}\n\n"),
                 "\r\n".to_owned(),
                 stop(0),
                 stop(1),
@@ -411,34 +436,55 @@ fn streams() -> impl Strategy<Value = (u32, Vec<String>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn any_cut_of_the_bytes_gives_the_same_answer_and_never_the_canary(
         (choices, events) in streams(),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
-        lazy in 1..5usize,
+        (client, guard) in (1..5usize, 0..5usize),
     ) {
+        let pace = Pace { client, guard };
         let stream = events.concat().into_bytes();
-        let whole = drive(&[&stream], choices, 1).unwrap();
+        let whole = drive(&[&stream], choices, AT_ONCE).unwrap();
         for (path, text) in heard(&whole.released) {
             prop_assert!(!text.contains(CANARY), "at {path}: {}", whole.released);
         }
 
         let single: Vec<&[u8]> = stream.chunks(1).collect();
-        prop_assert_eq!(&drive(&single, choices, 1).unwrap().released, &whole.released);
+        prop_assert_eq!(&drive(&single, choices, AT_ONCE).unwrap().released, &whole.released);
         let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
         at.extend([0, stream.len()]);
         at.sort_unstable();
         let pieces: Vec<&[u8]> = at.windows(2).map(|pair| &stream[pair[0]..pair[1]]).collect();
-        prop_assert_eq!(&drive(&pieces, choices, lazy).unwrap().released, &whole.released);
+        prop_assert_eq!(&drive(&pieces, choices, pace).unwrap().released, &whole.released);
         let each: Vec<&[u8]> = events.iter().map(String::as_bytes).collect();
-        prop_assert_eq!(&drive(&each, choices, lazy).unwrap().released, &whole.released);
+        prop_assert_eq!(&drive(&each, choices, pace).unwrap().released, &whole.released);
 
         let harmless = !whole.judged.iter().any(|text| text.contains(CANARY));
         if harmless {
             let expected = String::from_utf8(stream).unwrap().replace('\u{2028}', "\\u2028");
             prop_assert_eq!(whole.released, expected);
+        }
+    }
+
+    #[test]
+    fn no_bytes_and_no_pace_upset_the_machine(
+        (choices, events) in streams(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        (client, guard) in (1..5usize, 0..5usize),
+    ) {
+        let mut stream = events.concat().into_bytes();
+        for (at, byte) in damage {
+            let at = at.index(stream.len().max(1));
+            if let Some(hit) = stream.get_mut(at) {
+                *hit = byte;
+            }
+        }
+        let pieces: Vec<&[u8]> = stream.chunks(97).collect();
+        if let Ok(outcome) = drive(&pieces, choices, Pace { client, guard }) {
+            prop_assert!(outcome.ended);
+            for (path, text) in heard(&outcome.released) {
+                prop_assert!(!text.contains(CANARY), "at {path}: {}", outcome.released);
+            }
         }
     }
 }

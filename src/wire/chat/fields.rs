@@ -170,7 +170,7 @@ const REQUEST: &[Field] = &[
     field("mm_processor_kwargs", Holds::Refused, "settings of the engine"),
     field("vllm_xargs", Holds::Refused, "settings of the engine"),
     field("kv_transfer_params", Holds::Refused, "state of another prompt"),
-    field("cache_salt", Holds::Refused, "state of another prompt"),
+    field("cache_salt", Holds::Id, "keeps the engine's caches apart"),
     field("allowed_token_ids", Holds::Refused, "token ids: forces an answer"),
     field("stop_token_ids", Holds::Refused, "token ids"),
     field("bad_words", Holds::Refused, "forces an answer by leaving out words"),

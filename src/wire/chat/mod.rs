@@ -10,13 +10,17 @@
 //!
 //! The content of a message is one text, its parts joined by line feeds. The channels of an answer
 //! (content, refusal, reasoning, each tool call) are judged apart; so is what a message says in
-//! fields that are not its content, and each further field of the request.
+//! fields that are not its content, and each further field of the request. A text with JSON escapes in
+//! it, as tools write them, is judged a second time without them.
 
 mod fields;
 
 mod request;
 
 mod response;
+
+#[cfg(test)]
+mod canary;
 
 pub(crate) use fields::ANSWER;
 pub use request::ChatRequest;

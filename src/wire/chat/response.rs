@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::transcript::Transcript;
 use crate::wire::chat::fields::ANSWER;
-use crate::wire::chat::request::agent_transcripts;
+use crate::wire::chat::request::{agent_transcripts, user_transcripts};
 use crate::wire::field::{Found, PartPath, Table, Trail, read_unknown};
 use crate::wire::json;
 use crate::wire::malformed::Malformed;
@@ -77,7 +77,7 @@ impl ChatResponse {
     /// What is said outside the choices; everything, where there are none.
     pub fn rest_transcripts(&self) -> Vec<Transcript> {
         match self.list() {
-            Some((root, _)) => other_transcript(&rest(root)).into_iter().collect(),
+            Some((root, _)) => user_transcripts(rest(root).joined(|_| true)).collect(),
             None => judge_anything(&self.value),
         }
     }
@@ -108,7 +108,7 @@ pub(crate) fn choice_index(choice: &Value, position: usize) -> u32 {
 
 /// Everything a body says of which nothing is known but that it is JSON: an upstream's error, say.
 pub fn judge_anything(value: &Value) -> Vec<Transcript> {
-    other_transcript(&read_whole(value)).into_iter().collect()
+    user_transcripts(read_whole(value).joined(|_| true)).collect()
 }
 
 fn read_whole(value: &Value) -> Found<'_> {
@@ -118,19 +118,17 @@ fn read_whole(value: &Value) -> Found<'_> {
     }
 }
 
-/// All that was found, as one text.
-fn other_transcript(found: &Found<'_>) -> Option<Transcript> {
-    found.joined(|_| true).map(Transcript::user)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use bytes::Bytes;
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::ChatResponse;
+    use crate::transcript::Transcript;
+    use crate::wire::chat::canary::{CANARY, anything, plant, words};
 
     #[track_caller]
     fn check(answer: Value, choices: &[&[&str]], rest: &[&str]) {
@@ -183,5 +181,29 @@ mod tests {
         check(json!({"choices": {"a": "b"}}), &[], &["a\nb"]);
         check(json!(["x", {"y": "z"}]), &[], &["x\ny\nz"]);
         check(json!({"choices": [], "note": "n"}), &[], &["note\nn"]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_canary_anywhere_is_seen(
+            choices in prop::collection::vec(
+                prop::collection::btree_map(words(), anything(), 1..5), 0..4),
+            message in prop::collection::btree_map(words(), anything(), 0..5),
+            fields in prop::collection::btree_map(words(), anything(), 0..5),
+            place in any::<prop::sample::Index>(),
+        ) {
+            let mut answer = json!({"choices": choices, "last": {"message": message}, "usage": fields});
+            plant(&mut answer, &mut place.index(40));
+            let planted = answer.to_string().contains(CANARY);
+            if let Value::Object(last) = answer["last"].take() {
+                answer["choices"].as_array_mut().into_iter().for_each(|list| list.push(last.clone().into()));
+            }
+            let answer = ChatResponse::parse(Bytes::from(answer.to_string())).unwrap();
+            let planted = planted && answer.value().to_string().contains(CANARY);
+            let mut judged: Vec<Transcript> = answer.rest_transcripts();
+            judged.extend(answer.choices(&Arc::from("")).flat_map(|choice| choice.transcripts));
+            let seen = judged.iter().any(|each| each.judged().text.contains(CANARY));
+            prop_assert_eq!(seen, planted, "{}", answer.value());
+        }
     }
 }
