@@ -158,6 +158,20 @@ impl Judgement {
         self.unscored = self.unscored.or(other.unscored);
     }
 
+    /// Keeps only the highest of every number, for an account that grows with a stream. Rules are not to
+    /// be held against what is left: it is the scores of no text.
+    pub fn condense(&mut self) {
+        let mut readings = std::mem::take(&mut self.readings).into_iter();
+        let Some(mut highest) = readings.next() else { return };
+        for reading in readings {
+            highest.unsafe_ = highest.unsafe_.max(reading.unsafe_);
+            for (high, score) in highest.first.iter_mut().zip(reading.first) {
+                *high = high.max(score);
+            }
+        }
+        self.readings.push(highest);
+    }
+
     /// The highest p(unsafe) of any reading, if there is one.
     pub fn highest(&self) -> Option<Score> {
         self.readings.iter().map(|scores| scores.unsafe_).reduce(Score::max)

@@ -1,1 +1,60 @@
-//! The admin plane: health, readiness, metrics.
+//! The admin plane: health, readiness, metrics. Answers paths; knows no sockets.
+
+use std::sync::Arc;
+
+use crate::audit::AuditLog;
+use crate::guard::Guard;
+use crate::telemetry::Metrics;
+
+/// What the admin plane looks at.
+pub struct AdminState {
+    /// Who judges.
+    pub guard: Guard,
+    /// The audit log.
+    pub audit: AuditLog,
+    /// The numbers.
+    pub metrics: Arc<Metrics>,
+    /// How many upstreams are configured.
+    pub upstreams: usize,
+}
+
+/// An answer of the admin plane.
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The content type.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: String,
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Answers one path: `/healthz` says that the process lives, `/readyz` whether it can do its work,
+/// `/metrics` how it does. Everything else is 404.
+pub fn answer(path: &str, state: &AdminState) -> Answer {
+    match path {
+        "/healthz" => Answer { status: 200, content_type: TEXT, body: "ok\n".to_owned() },
+        "/readyz" => readiness(state),
+        "/metrics" => {
+            state.metrics.guard_queue(state.guard.queued_bytes());
+            Answer { status: 200, content_type: PROMETHEUS, body: state.metrics.render() }
+        }
+        _ => Answer { status: 404, content_type: TEXT, body: "not found\n".to_owned() },
+    }
+}
+
+fn readiness(state: &AdminState) -> Answer {
+    let parts = [
+        ("guard", state.guard.is_ready()),
+        ("upstreams", state.upstreams > 0),
+        ("audit", state.audit.is_healthy()),
+    ];
+    let ready = parts.iter().all(|(_, ready)| *ready);
+    let body = parts
+        .iter()
+        .map(|(part, ready)| format!("{part}: {}\n", if *ready { "ready" } else { "not ready" }))
+        .collect();
+    Answer { status: if ready { 200 } else { 503 }, content_type: TEXT, body }
+}

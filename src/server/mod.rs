@@ -4,6 +4,10 @@
 //! would fork signals, runtimes and a grace period that sleeps to its end even when nothing is going
 //! on. What it offers beyond that, services and listeners, works on any tokio runtime.
 
+mod demo;
+
+pub use demo::{DEMO_MODELS, DemoServer};
+
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::IntoRawFd;
@@ -23,11 +27,26 @@ use pingora_core::server::configuration::ServerConf;
 use pingora_core::services::Service as _;
 use pingora_core::services::listening::Service;
 use pingora_proxy::HttpProxy;
+use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 
-use crate::admin;
-use crate::admin::AdminState;
-use crate::gateway::{Connection, Gateway, Limits};
+use crate::admin::{self, AdminState};
+use crate::audit::{AuditError, AuditLog};
+use crate::config::Settings;
+use crate::gateway::{Connection, Gateway, Limits, Parts, Upstreams};
+use crate::guard::Guard;
+use crate::telemetry::Metrics;
+
+/// Why a gateway cannot serve.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The audit log cannot be opened.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// An address cannot be bound.
+    #[error(transparent)]
+    Listen(#[from] io::Error),
+}
 
 /// A gateway that listens. Dropped, it stops accepting; [`Server::drain`] stops it gently.
 pub struct Server {
@@ -41,6 +60,33 @@ pub struct Server {
 }
 
 impl Server {
+    /// Makes a gateway of its settings and a guard, and serves it.
+    ///
+    /// # Errors
+    ///
+    /// When the audit log cannot be opened or an address cannot be bound.
+    pub fn of(settings: Settings, guard: Guard) -> Result<Self, ServeError> {
+        let metrics = Arc::new(Metrics::new());
+        let audit = AuditLog::open(settings.audit)?;
+        let upstreams = Upstreams::new(settings.upstreams);
+        let state = AdminState {
+            guard: guard.clone(),
+            audit: audit.clone(),
+            metrics: Arc::clone(&metrics),
+            upstreams: upstreams.len(),
+        };
+        let gateway = Gateway::new(Parts {
+            guard,
+            snapshot: settings.snapshot,
+            audit,
+            metrics,
+            upstreams,
+            limits: settings.limits.clone(),
+            holdback: settings.holdback,
+        });
+        Ok(Self::start(settings.listen, settings.admin, gateway, settings.limits, state)?)
+    }
+
     /// Binds both listeners and serves on the current runtime.
     ///
     /// # Errors
@@ -94,7 +140,9 @@ impl ServerApp for Front {
         let _slot = self.slots.acquire().await.ok()?;
         let first = self.limits.head_deadline;
         let between = self.limits.idle + self.limits.head_deadline;
-        Connection::watched(first, between, self.proxy.process_new(stream, shutdown)).await.flatten()
+        Connection::watched(first, between, self.proxy.process_new(stream, shutdown))
+            .await
+            .flatten()
     }
 
     async fn cleanup(&self) {
@@ -133,7 +181,7 @@ impl ServeHttp for Admin {
         } else {
             admin::answer("", &self.state)
         };
-        let mut response = Response::new(answer.body.into());
+        let mut response = Response::new(answer.body.into_bytes());
         *response.status_mut() =
             StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let length = HeaderValue::from(response.body().len());

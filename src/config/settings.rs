@@ -1,0 +1,471 @@
+//! One valid value made of the parts' own settings, or everything that is wrong.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use http::Uri;
+use toml::Spanned;
+
+use crate::audit;
+use crate::config::file::{Audit, File, FromEnv, Guard, Limits, Stream, Tenant, Upstream};
+use crate::config::problem::{Problem, Problems};
+use crate::enforce::holdback;
+use crate::gateway;
+use crate::guard;
+use crate::policy::{self, Policy, SHIPPED};
+use crate::taxonomy::Taxonomy;
+use crate::tenant::{self, KeyDigest, Snapshot, TenantId, Tenants};
+
+/// Everything a gateway needs to be told.
+pub struct Settings {
+    /// Where the guarded API listens.
+    pub listen: SocketAddr,
+    /// Where the admin plane listens.
+    pub admin: SocketAddr,
+    /// Which model judges.
+    pub model: GuardModel,
+    /// Whether its prompt begins with a begin-of-text token.
+    pub prepend_bos: bool,
+    /// The bounds of the guard.
+    pub guard: guard::Settings,
+    /// The model providers.
+    pub upstreams: Vec<gateway::UpstreamSettings>,
+    /// Tenants and policies.
+    pub snapshot: Arc<Snapshot>,
+    /// The audit log.
+    pub audit: audit::Settings,
+    /// The bounds of an exchange.
+    pub limits: gateway::Limits,
+    /// How streams are held back.
+    pub holdback: holdback::Settings,
+}
+
+/// Which model judges.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum GuardModel {
+    /// The one in the binary.
+    Embedded,
+    /// One in a folder: config.json, *.safetensors, tokenizer.json.
+    Folder(PathBuf),
+}
+
+/// Settings, and what should be looked at all the same.
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// What is allowed and yet odd.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads gateway.toml and the policies it names. `env` looks up the secrets it refers to.
+///
+/// # Errors
+///
+/// Everything that is wrong, at once.
+pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Problems> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Problems(vec![Problem::of(path, format!("cannot be read: {error}"))]))?;
+    let file: File = toml::from_str(&text).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        let what = format!("{}; see README.md for the keys there are", error.message());
+        Problems(vec![Problem::at(path, &text, offset, what)])
+    })?;
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    let mut reading =
+        Reading { path, text: &text, folder, env, problems: Vec::new(), warnings: Vec::new() };
+    match reading.settings(file) {
+        Some(settings) if reading.problems.is_empty() => {
+            Ok(Loaded { settings, warnings: reading.warnings })
+        }
+        _ => Err(Problems(reading.problems)),
+    }
+}
+
+/// Reads one policy file as `serve` would; gives the policy and what is odd about it.
+///
+/// # Errors
+///
+/// Everything that is wrong, at once.
+pub fn check_policy(path: &Path) -> Result<(Policy, Vec<Problem>), Problems> {
+    let source = std::fs::read_to_string(path)
+        .map_err(|error| Problems(vec![Problem::of(path, format!("cannot be read: {error}"))]))?;
+    compile(path, &source)
+}
+
+fn compile(path: &Path, source: &str) -> Result<(Policy, Vec<Problem>), Problems> {
+    let ours = |problem: policy::Problem| Problem {
+        file: path.to_owned(),
+        line: problem.line,
+        what: format!("{}; {}", problem.what, problem.remedy),
+    };
+    let file = path.display().to_string();
+    match policy::compile(source, &file, &Taxonomy::llama_guard_2()) {
+        Ok(compiled) => Ok((compiled.policy, compiled.warnings.into_iter().map(ours).collect())),
+        Err(problems) => Err(Problems(problems.0.into_iter().map(ours).collect())),
+    }
+}
+
+struct Reading<'a> {
+    path: &'a Path,
+    text: &'a str,
+    folder: PathBuf,
+    env: &'a dyn Fn(&str) -> Option<String>,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl Reading<'_> {
+    fn settings(&mut self, file: File) -> Option<Settings> {
+        let listen = self.address(&file.listen);
+        let admin = self.address(&file.admin);
+        if let (Some(listen), Some(admin)) = (listen, admin) {
+            if listen == admin && listen.port() != 0 {
+                self.problem(&file.admin, "is where `listen` is; give the admin plane its own");
+            }
+            if !admin.ip().is_loopback() {
+                let what = "the admin plane has no authentication, and this address is not a \
+                            loopback one; make sure that nobody else reaches it";
+                let warning = self.at(&file.admin, what);
+                self.warnings.push(warning);
+            }
+        }
+        let policies = self.policies(file.policies.as_ref());
+        let snapshot = self.snapshot(&file.tenant, &policies);
+        let (model, prepend_bos, guard) = self.guard(&file.guard);
+        if file.upstream.is_empty() {
+            self.whole("names no [[upstream]]; add one with name, url and models");
+        }
+        let upstreams =
+            file.upstream.iter().filter_map(|upstream| self.upstream(upstream)).collect();
+        let audit = self.audit(file.audit.as_ref());
+        let limits = self.limits(&file.limits);
+        let holdback = self.holdback(&file.stream);
+        Some(Settings {
+            listen: listen?,
+            admin: admin?,
+            model,
+            prepend_bos,
+            guard,
+            upstreams,
+            snapshot: snapshot?,
+            audit: audit?,
+            limits,
+            holdback,
+        })
+    }
+
+    fn at<T>(&self, place: &Spanned<T>, what: impl Into<String>) -> Problem {
+        Problem::at(self.path, self.text, place.span().start, what)
+    }
+
+    fn problem<T>(&mut self, place: &Spanned<T>, what: impl Into<String>) {
+        let problem = self.at(place, what);
+        self.problems.push(problem);
+    }
+
+    fn whole(&mut self, what: &str) {
+        self.problems.push(Problem::of(self.path, what));
+    }
+
+    fn address(&mut self, written: &Spanned<String>) -> Option<SocketAddr> {
+        let parsed = written.get_ref().parse().ok();
+        if parsed.is_none() {
+            let what = format!(
+                "`{}` is not an address to listen on; write an IP address and a port, such as \
+                 127.0.0.1:8080",
+                written.get_ref()
+            );
+            self.problem(written, what);
+        }
+        parsed
+    }
+
+    /// The shipped policies, and those of the folder, which may take the place of a shipped one.
+    fn policies(&mut self, folder: Option<&Spanned<PathBuf>>) -> BTreeMap<String, Arc<Policy>> {
+        let mut policies = BTreeMap::new();
+        for (name, source) in SHIPPED {
+            self.take_policy(Path::new(&format!("{name}.toml")), source, &mut policies);
+        }
+        let Some(written) = folder else { return policies };
+        let folder = self.folder.join(written.get_ref());
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) => {
+                let what = format!("the folder {} cannot be read: {error}", folder.display());
+                self.problem(written, what);
+                return policies;
+            }
+        };
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+        paths.sort();
+        let mut own: BTreeMap<String, Arc<Policy>> = BTreeMap::new();
+        for path in paths {
+            match std::fs::read_to_string(&path) {
+                Ok(source) => self.take_policy(&path, &source, &mut own),
+                Err(error) => {
+                    self.problems.push(Problem::of(&path, format!("cannot be read: {error}")));
+                }
+            }
+        }
+        policies.extend(own);
+        policies
+    }
+
+    fn take_policy(
+        &mut self,
+        path: &Path,
+        source: &str,
+        policies: &mut BTreeMap<String, Arc<Policy>>,
+    ) {
+        match compile(path, source) {
+            Ok((policy, warnings)) => {
+                self.warnings.extend(warnings);
+                let name = policy.name().to_owned();
+                if policies.insert(name.clone(), Arc::new(policy)).is_some() {
+                    let what = format!("another file has a policy `{name}`, too; rename one");
+                    self.problems.push(Problem::of(path, what));
+                }
+            }
+            Err(problems) => self.problems.extend(problems.0),
+        }
+    }
+
+    fn snapshot(
+        &mut self,
+        written: &[Tenant],
+        policies: &BTreeMap<String, Arc<Policy>>,
+    ) -> Option<Arc<Snapshot>> {
+        if written.is_empty() {
+            self.whole("names no [[tenant]]; add one with name, keys and policy");
+        }
+        let mut tenants = Vec::new();
+        for (lane, tenant) in written.iter().enumerate() {
+            let digests = tenant.keys.iter().filter_map(|key| self.digest(key)).collect();
+            if tenant.keys.is_empty() && !tenant.anonymous {
+                let what = "this tenant has no keys, so nobody can be it; add keys, or \
+                            `anonymous = true`";
+                self.problem(&tenant.name, what);
+            }
+            let name = tenant.name.get_ref();
+            if written.iter().take(lane).any(|other| other.name.get_ref() == name) {
+                self.problem(&tenant.name, format!("there is another tenant `{name}`"));
+            }
+            let Some(policy) = policies.get(tenant.policy.get_ref()) else {
+                let known: Vec<&str> = policies.keys().map(String::as_str).collect();
+                let what = format!(
+                    "there is no policy `{}`; there are: {}",
+                    tenant.policy.get_ref(),
+                    known.join(", ")
+                );
+                self.problem(&tenant.policy, what);
+                continue;
+            };
+            let lane = guard::Lane(u32::try_from(lane).unwrap_or(u32::MAX));
+            let id = TenantId::new(name);
+            let entry = tenant::Tenant { id, lane, policy: Arc::clone(policy) };
+            tenants.push(tenant::Entry {
+                tenant: entry,
+                keys: digests,
+                anonymous: tenant.anonymous,
+            });
+        }
+        match Tenants::new(tenants) {
+            Ok(tenants) => {
+                let labels = policies.values().map(|policy| policy.label());
+                Some(Arc::new(Snapshot::new(tenants, labels.chain([self.text]))))
+            }
+            Err(fault) => {
+                self.whole(&fault.to_string());
+                None
+            }
+        }
+    }
+
+    fn digest(&mut self, written: &Spanned<String>) -> Option<KeyDigest> {
+        match KeyDigest::parse(written.get_ref()) {
+            Ok(digest) => Some(digest),
+            Err(fault) => {
+                self.problem(written, fault.to_string());
+                None
+            }
+        }
+    }
+
+    fn guard(&mut self, written: &Guard) -> (GuardModel, bool, guard::Settings) {
+        let model = match written.model.as_ref().map(Spanned::get_ref).map(String::as_str) {
+            None | Some("embedded") => GuardModel::Embedded,
+            Some(folder) => GuardModel::Folder(self.folder.join(folder)),
+        };
+        if let (GuardModel::Folder(folder), Some(place)) = (&model, &written.model)
+            && !folder.is_dir()
+        {
+            let what = format!(
+                "{} is not a folder; name one with config.json, *.safetensors and tokenizer.json, or \
+                 write \"embedded\"",
+                folder.display()
+            );
+            self.problem(place, what);
+        }
+        if let Some(device) = &written.device
+            && !matches!(device.get_ref().as_str(), "auto" | "cpu")
+        {
+            let what = "this build computes on the CPU; write \"auto\" or \"cpu\"";
+            self.problem(device, what);
+        }
+        let prepend_bos = match written.bos.as_ref().map(Spanned::get_ref).map(String::as_str) {
+            None | Some("none") => false,
+            Some("prepend") => true,
+            Some(_) => {
+                if let Some(place) = &written.bos {
+                    self.problem(place, "is neither \"none\" nor \"prepend\"");
+                }
+                false
+            }
+        };
+        let default = guard::Settings::default();
+        let settings = guard::Settings {
+            deadline: self.millis(written.deadline_ms.as_ref(), default.deadline),
+            queue_bytes: self.count(written.queue_bytes.as_ref(), default.queue_bytes),
+            batch_bytes: self.count(written.batch_bytes.as_ref(), default.batch_bytes),
+        };
+        (model, prepend_bos, settings)
+    }
+
+    fn upstream(&mut self, written: &Upstream) -> Option<gateway::UpstreamSettings> {
+        let url = self.url(&written.url);
+        let models = self.globs(&written.models, &written.name);
+        let credential = match &written.api_key {
+            Some(key) => Some(self.secret(key)?),
+            None => None,
+        };
+        let (url, models) = (url?, models?);
+        Some(gateway::UpstreamSettings {
+            name: written.name.get_ref().clone(),
+            url,
+            models,
+            credential,
+            connect_timeout: self
+                .millis(written.connect_timeout_ms.as_ref(), Duration::from_secs(5)),
+            read_timeout: self.millis(written.read_timeout_ms.as_ref(), Duration::from_secs(120)),
+        })
+    }
+
+    fn url(&mut self, written: &Spanned<String>) -> Option<Uri> {
+        let url = written.get_ref().parse::<Uri>().ok();
+        let url = url.filter(|url| {
+            matches!(url.scheme_str(), Some("http" | "https"))
+                && url.host().is_some_and(|host| !host.is_empty())
+                && url.query().is_none()
+                && !url.authority().is_some_and(|authority| authority.as_str().contains('@'))
+        });
+        if url.is_none() {
+            let what = "is not a base URL; write http:// or https://, a host and a path, such as \
+                        https://api.openai.com/v1";
+            self.problem(written, what);
+        }
+        url
+    }
+
+    fn globs(&mut self, written: &[Spanned<String>], name: &Spanned<String>) -> Option<GlobSet> {
+        if written.is_empty() {
+            self.problem(name, "this upstream serves no models; list some, or write [\"*\"]");
+            return None;
+        }
+        let mut globs = GlobSetBuilder::new();
+        for pattern in written {
+            // A model's name is no path: `*` goes over slashes, too.
+            match GlobBuilder::new(pattern.get_ref()).literal_separator(false).build() {
+                Ok(glob) => {
+                    globs.add(glob);
+                }
+                Err(error) => self.problem(pattern, format!("is not a glob: {}", error.kind())),
+            }
+        }
+        globs.build().ok()
+    }
+
+    fn secret(&mut self, written: &FromEnv) -> Option<String> {
+        let name = written.env.get_ref();
+        let value = (self.env)(name).filter(|value| !value.is_empty());
+        if value.is_none() {
+            self.problem(&written.env, format!("the environment has no {name}; set it"));
+        }
+        value
+    }
+
+    fn audit(&mut self, written: Option<&Audit>) -> Option<audit::Settings> {
+        let Some(written) = written else {
+            self.whole("has no [audit]; add it with path, the folder for the log");
+            return None;
+        };
+        let durability = match &written.durability {
+            None => audit::Durability::Disk,
+            Some(word) => match word.get_ref().as_str() {
+                "disk" => audit::Durability::Disk,
+                "os" => audit::Durability::Os,
+                _ => {
+                    self.problem(word, "is neither \"disk\" nor \"os\"");
+                    return None;
+                }
+            },
+        };
+        let key = match &written.key {
+            Some(key) => Some(self.secret(key)?.into_bytes()),
+            None => None,
+        };
+        let path = self.folder.join(&written.path);
+        Some(audit::Settings { path, key, durability })
+    }
+
+    fn limits(&mut self, written: &Limits) -> gateway::Limits {
+        let default = gateway::Limits::default();
+        gateway::Limits {
+            request_bytes: self.count(written.request_bytes.as_ref(), default.request_bytes),
+            response_bytes: self.count(written.response_bytes.as_ref(), default.response_bytes),
+            head_deadline: self.millis(written.head_deadline_ms.as_ref(), default.head_deadline),
+            body_deadline: self.millis(written.body_deadline_ms.as_ref(), default.body_deadline),
+            idle: self.millis(written.idle_ms.as_ref(), default.idle),
+            write_timeout: self.millis(written.write_timeout_ms.as_ref(), default.write_timeout),
+            connections: self.count(written.connections.as_ref(), default.connections),
+            grace: self.millis(written.grace_ms.as_ref(), default.grace),
+            ..default
+        }
+    }
+
+    fn holdback(&mut self, written: &Stream) -> holdback::Settings {
+        let default = holdback::Settings::default();
+        let settings = holdback::Settings {
+            min_chars: self.count(written.min_chars.as_ref(), default.min_chars),
+            max_chars: self.count(written.max_chars.as_ref(), default.max_chars),
+            overlap_chars: self.count(written.overlap_chars.as_ref(), default.overlap_chars),
+            ..default
+        };
+        if settings.min_chars > settings.max_chars {
+            self.whole("[stream] min_chars is over max_chars; a window cannot be cut so");
+        }
+        settings
+    }
+
+    fn millis(&mut self, written: Option<&Spanned<u64>>, default: Duration) -> Duration {
+        self.positive(written).map_or(default, Duration::from_millis)
+    }
+
+    fn count(&mut self, written: Option<&Spanned<u64>>, default: usize) -> usize {
+        let count = self.positive(written).and_then(|count| usize::try_from(count).ok());
+        count.unwrap_or(default)
+    }
+
+    fn positive(&mut self, written: Option<&Spanned<u64>>) -> Option<u64> {
+        let place = written?;
+        let number = *place.get_ref();
+        if number == 0 {
+            self.problem(place, "must be at least 1");
+        }
+        Some(number)
+    }
+}

@@ -1,0 +1,271 @@
+//! The client's side of an exchange: reads within bounds, writes, notices a client that leaves.
+
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, header};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::Session;
+
+use crate::gateway::failure::Failure;
+use crate::gateway::framing;
+use crate::gateway::inspect::Cleared;
+use crate::gateway::settings::Limits;
+
+/// One request of a client, and the response it is owed.
+pub(crate) struct Downstream<'a> {
+    session: &'a mut Session,
+    limits: &'a Limits,
+    /// Headers of ours that every answer of this exchange carries.
+    stamps: Vec<(&'static str, String)>,
+    begun: bool,
+}
+
+/// Something we say ourselves, complete: a refusal, an error, a list.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Bytes,
+    /// Seconds for `Retry-After`, where trying again can help.
+    pub(crate) retry_after: Option<u32>,
+    /// Whether the official clients should retry by themselves.
+    pub(crate) retry: bool,
+}
+
+/// The head of an answer that came from the upstream.
+pub(crate) struct Head {
+    pub(crate) status: u16,
+    pub(crate) content_type: &'static str,
+    /// Headers taken over from the upstream.
+    pub(crate) carried: Vec<(http::HeaderName, HeaderValue)>,
+}
+
+impl<'a> Downstream<'a> {
+    pub(crate) fn new(session: &'a mut Session, limits: &'a Limits) -> Self {
+        session.set_write_timeout(Some(limits.write_timeout));
+        // A second request on the connection waits for its turn instead of looking like a client
+        // that misbehaves and leaves.
+        session.set_pipelining_enabled(true);
+        Self { session, limits, stamps: Vec::new(), begun: false }
+    }
+
+    /// The request's head.
+    pub(crate) fn head(&self) -> &RequestHeader {
+        self.session.req_header()
+    }
+
+    /// Refuses a head that is too large or that two readers could read differently.
+    pub(crate) fn check_framing(&self) -> Result<(), Failure> {
+        let Some(http1) = self.session.as_downstream().as_http1() else { return Ok(()) };
+        let raw = http1.get_headers_raw_bytes();
+        if raw.len() > self.limits.head_bytes {
+            return Err(Failure::HeadTooLarge { limit: self.limits.head_bytes });
+        }
+        Ok(framing::check(&raw, self.head().version)?)
+    }
+
+    /// The bearer key of the request, if it has one that can be read.
+    pub(crate) fn bearer(&self) -> Option<&str> {
+        let value = self.head().headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, key) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(key)
+    }
+
+    /// Adds a header of ours to whatever is answered from now on, or replaces it.
+    pub(crate) fn stamp(&mut self, name: &'static str, value: impl Into<String>) {
+        self.stamps.retain(|(stamped, _)| *stamped != name);
+        self.stamps.push((name, value.into()));
+    }
+
+    /// Reads the whole body, within its bounds of size and time.
+    pub(crate) async fn read_body(&mut self) -> Result<Bytes, Failure> {
+        let headers = &self.head().headers;
+        if !is_json(headers.get(header::CONTENT_TYPE)) {
+            return Err(Failure::MediaType);
+        }
+        if headers.contains_key(header::CONTENT_ENCODING) {
+            return Err(Failure::ContentEncoding);
+        }
+        let limit = self.limits.request_bytes;
+        let announced = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|length| length > limit as u64) {
+            return Err(Failure::BodyTooLarge { limit });
+        }
+        // Nobody answers `Expect: 100-continue` for whoever reads the body by himself.
+        if headers.contains_key(header::EXPECT)
+            && self.session.as_downstream_mut().write_continue_response().await.is_err()
+        {
+            return Err(Failure::ClientGone);
+        }
+        let mut body = BytesMut::new();
+        let read = async {
+            loop {
+                match self.session.as_downstream_mut().read_request_body().await {
+                    Ok(Some(chunk)) if body.len().saturating_add(chunk.len()) > limit => {
+                        return Err(Failure::BodyTooLarge { limit });
+                    }
+                    Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                    Ok(None) => return Ok(()),
+                    Err(error) => {
+                        tracing::debug!(%error, "request body");
+                        return Err(Failure::BodyBroken);
+                    }
+                }
+            }
+        };
+        match tokio::time::timeout(self.limits.body_deadline, read).await {
+            Ok(done) => done.map(|()| body.freeze()),
+            Err(_) => Err(Failure::BodyTooSlow),
+        }
+    }
+
+    /// Waits for `work`, and drops it if the client leaves first.
+    pub(crate) async fn unless_gone<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Failure> {
+        let session = self.session.as_downstream_mut();
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                idle = session.read_body_or_idle(true) => match idle {
+                    Err(_) => return Err(Failure::ClientGone),
+                    // Only a body that was not read to its end comes this way.
+                    Ok(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+                }
+            }
+        }
+    }
+
+    /// Whether a head has been sent, after which a status can no longer change.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Sends something we say ourselves, whole.
+    pub(crate) async fn send(&mut self, reply: Reply) -> Result<(), Failure> {
+        if !reply.retry {
+            self.stamp("x-should-retry", "false");
+        }
+        if let Some(seconds) = reply.retry_after {
+            self.stamp("retry-after", seconds.to_string());
+        }
+        let head = Head { status: reply.status, content_type: JSON, carried: Vec::new() };
+        self.write_whole(head, reply.body).await
+    }
+
+    /// Sends an answer of the upstream that may pass, whole.
+    pub(crate) async fn deliver(
+        &mut self,
+        head: Head,
+        body: Cleared<Bytes>,
+    ) -> Result<(), Failure> {
+        self.write_whole(head, body.release()).await
+    }
+
+    /// Begins a streamed answer of the upstream.
+    pub(crate) async fn begin(&mut self, head: Head) -> Result<(), Failure> {
+        let mut response = self.response(head)?;
+        response.insert_header(header::TRANSFER_ENCODING, "chunked").map_err(gone)?;
+        response.insert_header(header::CACHE_CONTROL, "no-cache").map_err(gone)?;
+        self.begun = true;
+        self.session.write_response_header(Box::new(response), false).await.map_err(gone)
+    }
+
+    /// Goes on with a streamed answer of the upstream.
+    pub(crate) async fn write(&mut self, bytes: Cleared<Bytes>) -> Result<(), Failure> {
+        self.write_ours(bytes.release()).await
+    }
+
+    /// Puts words of ours into a streamed answer.
+    pub(crate) async fn write_ours(&mut self, bytes: Bytes) -> Result<(), Failure> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.session.write_response_body(Some(bytes), false).await.map_err(gone)
+    }
+
+    /// Ends a streamed answer.
+    pub(crate) async fn finish(&mut self) -> Result<(), Failure> {
+        self.session.write_response_body(None, true).await.map_err(gone)
+    }
+
+    /// Closes the connection once this exchange is over: what follows on it cannot be trusted.
+    pub(crate) fn close_after(&mut self) {
+        self.session.set_keepalive(None);
+    }
+
+    async fn write_whole(&mut self, head: Head, body: Bytes) -> Result<(), Failure> {
+        let bodiless = matches!(head.status, 204 | 304);
+        let mut response = self.response(head)?;
+        if !bodiless {
+            response.insert_header(header::CONTENT_LENGTH, body.len()).map_err(gone)?;
+        }
+        self.begun = true;
+        let last = bodiless || body.is_empty();
+        self.session.write_response_header(Box::new(response), last).await.map_err(gone)?;
+        if !last {
+            self.session.write_response_body(Some(body), true).await.map_err(gone)?;
+        }
+        Ok(())
+    }
+
+    fn response(&self, head: Head) -> Result<ResponseHeader, Failure> {
+        let mut response = ResponseHeader::build(head.status, Some(8)).map_err(gone)?;
+        response.insert_header(header::CONTENT_TYPE, head.content_type).map_err(gone)?;
+        for (name, value) in head.carried {
+            response.append_header(name, value).map_err(gone)?;
+        }
+        for (name, value) in &self.stamps {
+            response.insert_header(*name, value).map_err(gone)?;
+        }
+        Ok(response)
+    }
+}
+
+/// The content type of everything we say ourselves.
+pub(crate) const JSON: &str = "application/json";
+
+/// Whether a content type is `application/json`, in UTF-8 if it names a character set.
+pub(crate) fn is_json(content_type: Option<&HeaderValue>) -> bool {
+    let Some(value) = content_type.and_then(|value| value.to_str().ok()) else { return false };
+    let mut pieces = value.split(';').map(str::trim);
+    pieces.next().is_some_and(|kind| kind.eq_ignore_ascii_case(JSON))
+        && pieces.all(|parameter| {
+            parameter.eq_ignore_ascii_case("charset=utf-8")
+                || parameter.eq_ignore_ascii_case("charset=\"utf-8\"")
+        })
+}
+
+/// A write that did not get through: the client is not there any more.
+fn gone(error: pingora_core::BError) -> Failure {
+    tracing::debug!(%error, "write to the client");
+    Failure::ClientGone
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_json;
+    use http::HeaderValue;
+
+    #[test]
+    fn only_json_in_utf8_is_read() {
+        for (value, expected) in [
+            ("application/json", true),
+            ("Application/JSON; charset=UTF-8", true),
+            ("application/json; charset=utf-16", false),
+            ("application/json;x", false),
+            ("text/plain", false),
+            ("application/x-www-form-urlencoded", false),
+            ("application/jsonx", false),
+        ] {
+            let header = HeaderValue::from_static(value);
+            assert_eq!(is_json(Some(&header)), expected, "{value}");
+        }
+        assert!(!is_json(None));
+    }
+}

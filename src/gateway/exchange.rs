@@ -1,0 +1,317 @@
+//! One request and its response, top to bottom.
+//!
+//! A request of a known tenant on a guarded path is read whole, judged, and refused or sent; the
+//! answer is judged before any byte of it goes out, whole or window by window. All the while the
+//! client is watched: one that leaves cancels the upstream and whatever the guard has not begun.
+//! However it ends, the draft becomes one record.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use ulid::Ulid;
+
+use crate::audit::{AuditDraft, Opening, Outcome};
+use crate::enforce::{Holdback, StreamFault};
+use crate::gateway::downstream::{Downstream, Head, Reply};
+use crate::gateway::failure::Failure;
+use crate::gateway::inspect::{Inspected, Inspector};
+use crate::gateway::listing;
+use crate::gateway::proxy::Gateway;
+use crate::gateway::route::Route;
+use crate::gateway::upstream::{Kind, Response, UpstreamFault};
+use crate::tenant::Tenant;
+use crate::wire::ChatRequest;
+
+/// Answers one request, whatever it takes.
+pub(crate) async fn run(gateway: &Gateway, mut downstream: Downstream<'_>) {
+    if let Err(failure) = admit(gateway, &mut downstream).await {
+        // Whatever failed before an exchange began has no tenant, and no record.
+        let _ = downstream.fail(&failure).await;
+    }
+}
+
+/// Finds out what is asked and by whom, and opens the exchange.
+async fn admit(gateway: &Gateway, downstream: &mut Downstream<'_>) -> Result<(), Failure> {
+    downstream.check_framing()?;
+    let head = downstream.head();
+    let route = Route::of(&head.method, head.raw_path()).ok_or(Failure::RouteNotGuarded)?;
+    let snapshot = gateway.snapshot();
+    let tenant = snapshot.tenants.find(downstream.bearer()).ok_or(Failure::Unauthorized)?;
+    Exchange::new(gateway, Arc::clone(tenant), route).run(downstream).await;
+    Ok(())
+}
+
+/// One request together with its response.
+pub(crate) struct Exchange<'a> {
+    pub(crate) gateway: &'a Gateway,
+    pub(crate) tenant: Arc<Tenant>,
+    route: Route,
+    id: String,
+    draft: AuditDraft,
+    started: Instant,
+    /// How long others took: the guard, the upstream, the client.
+    elsewhere: Duration,
+}
+
+/// The head of an answer whose body has been read.
+struct Answer {
+    kind: Kind,
+    status: StatusCode,
+    carried: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Answer {
+    fn of(response: &Response, kind: Kind) -> Self {
+        Self { kind, status: response.status(), carried: response.carried() }
+    }
+}
+
+/// How an exchange ended that did not fail, and the status the client got.
+struct Ending {
+    outcome: Outcome,
+    status: u16,
+}
+
+impl<'a> Exchange<'a> {
+    fn new(gateway: &'a Gateway, tenant: Arc<Tenant>, route: Route) -> Self {
+        let id = Ulid::new().to_string();
+        let draft = gateway.audit.draft(Opening {
+            exchange: id.clone(),
+            tenant: tenant.id.to_string(),
+            policy: tenant.policy.label().to_owned(),
+            route: route.as_str(),
+            guard: gateway.guard.card().to_string(),
+        });
+        let started = Instant::now();
+        Self { gateway, tenant, route, id, draft, started, elsewhere: Duration::ZERO }
+    }
+
+    async fn run(mut self, downstream: &mut Downstream<'_>) {
+        downstream.stamp("x-wardgate-exchange", self.id.clone());
+        downstream.stamp("x-wardgate-policy", self.tenant.policy.label());
+        let span = tracing::debug_span!("exchange", id = %self.id, tenant = %self.tenant.id);
+        let conversed = {
+            let _entered = span.clone();
+            match self.route {
+                Route::ChatCompletions => self.chat(downstream).await,
+                Route::Models => self.models(downstream).await,
+            }
+        };
+        let ending = match conversed {
+            Ok(ending) => ending,
+            Err(failure) => self.fail(downstream, &failure).await,
+        };
+        if let Err(error) = self.draft.close(ending.outcome, ending.status).await {
+            tracing::error!(%error, exchange = self.id, "the closing line could not be written");
+        }
+        let metrics = &self.gateway.metrics;
+        metrics.exchange(self.tenant.id.as_str(), self.route.as_str(), ending.outcome.as_str());
+        metrics.overhead(self.started.elapsed().saturating_sub(self.elsewhere));
+    }
+
+    /// The conversation: prompt in, answer out.
+    async fn chat(&mut self, downstream: &mut Downstream<'_>) -> Result<Ending, Failure> {
+        let body = self.others(downstream.read_body()).await?;
+        let request = ChatRequest::parse(body)?;
+        self.draft.learn(request.model(), request.stream());
+        let upstreams = &self.gateway.upstreams;
+        let upstream = upstreams.serving(request.model()).ok_or(Failure::ModelNotRouted)?;
+        self.draft.open()?;
+
+        let mut inspector = Inspector::new(self.gateway, Arc::clone(&self.tenant), self.id.clone());
+        let inspected = downstream.unless_gone(inspector.prompt(request)).await?;
+        self.elsewhere += inspector.guard_time();
+        self.draft.prompt(inspector.prompt_record());
+        downstream.stamp("x-wardgate-decision", inspector.enforced().as_str());
+        let prompt = match inspected {
+            Inspected::Cleared(prompt) => prompt,
+            Inspected::Refused(reply) => {
+                let status = reply.status;
+                // The record of a refusal is on disk before the refusal is on the wire.
+                self.draft.close(Outcome::Refused, status).await?;
+                downstream.send(reply).await?;
+                return Ok(Ending { outcome: Outcome::Refused, status });
+            }
+        };
+        let credential = downstream.head().headers.get(header::AUTHORIZATION).cloned();
+        let asking = upstreams.chat(upstream, &prompt, credential.as_ref());
+        let asked = Instant::now();
+        let mut response = downstream.unless_gone(asking).await??;
+        self.elsewhere += asked.elapsed();
+        let ending = match response.kind() {
+            Kind::Events if response.status().is_success() => {
+                let hold = Holdback::new(
+                    self.gateway.holdback.clone(),
+                    prompt.get().question(),
+                    prompt.get().n(),
+                );
+                let ending = self.stream(downstream, &mut response, &mut inspector, hold).await?;
+                upstreams.release(upstream, response).await;
+                downstream.finish().await?;
+                ending
+            }
+            kind => {
+                let answer = Answer::of(&response, kind);
+                let limit = self.gateway.limits.response_bytes;
+                let asked = Instant::now();
+                let body = downstream.unless_gone(response.whole(limit)).await??;
+                self.elsewhere += asked.elapsed();
+                upstreams.release(upstream, response).await;
+                self.whole(downstream, answer, body, &mut inspector, prompt.get()).await?
+            }
+        };
+        Ok(ending)
+    }
+
+    /// An answer that is not streamed, and has been read: judged, sent.
+    async fn whole(
+        &mut self,
+        downstream: &mut Downstream<'_>,
+        answer: Answer,
+        body: Bytes,
+        inspector: &mut Inspector<'_>,
+        prompt: &ChatRequest,
+    ) -> Result<Ending, Failure> {
+        let Answer { kind, status, carried } = answer;
+        let question = prompt.question();
+        let judging = inspector.whole(body, kind, status, &question);
+        let inspected = downstream.unless_gone(judging).await??;
+        self.elsewhere += inspector.guard_time();
+        self.draft.response(inspector.response_record());
+        downstream.stamp("x-wardgate-decision", inspector.enforced().as_str());
+        match inspected {
+            Inspected::Cleared(answer) => {
+                let withheld = inspector.has_cut();
+                let status = status.as_u16();
+                if withheld {
+                    self.draft.close(Outcome::Withheld, status).await?;
+                }
+                let content_type = inspector.content_type(kind);
+                downstream.deliver(Head { status, content_type, carried }, answer).await?;
+                let outcome = if withheld { Outcome::Withheld } else { Outcome::Delivered };
+                Ok(Ending { outcome, status })
+            }
+            Inspected::Refused(reply) => {
+                let status = reply.status;
+                self.draft.close(Outcome::Withheld, status).await?;
+                downstream.send(reply).await?;
+                Ok(Ending { outcome: Outcome::Withheld, status })
+            }
+        }
+    }
+
+    /// A streamed answer: held back, judged window by window, released.
+    async fn stream(
+        &mut self,
+        downstream: &mut Downstream<'_>,
+        response: &mut Response,
+        inspector: &mut Inspector<'_>,
+        mut hold: Holdback,
+    ) -> Result<Ending, Failure> {
+        let status = response.status().as_u16();
+        while !hold.ended() {
+            let asked = Instant::now();
+            let piece = downstream.unless_gone(response.next()).await??;
+            self.elsewhere += asked.elapsed();
+            let taken = match piece {
+                Some(bytes) => hold.push(&bytes),
+                None => hold.end(),
+            };
+            loop {
+                let before = inspector.guard_time();
+                let judged = downstream.unless_gone(inspector.window(&mut hold)).await?;
+                self.elsewhere += inspector.guard_time().saturating_sub(before);
+                self.draft.response(inspector.response_record());
+                let Some(cleared) = judged else { break };
+                if let Some(reply) = inspector.refusal_of_all()
+                    && !downstream.has_begun()
+                {
+                    let status = reply.status;
+                    self.draft.close(Outcome::Withheld, status).await?;
+                    downstream.send(reply).await?;
+                    return Ok(Ending { outcome: Outcome::Withheld, status });
+                }
+                if inspector.has_cut() {
+                    // Durable before the first byte of the cut leaves.
+                    if hold.ended() {
+                        self.draft.close(Outcome::Cut, status).await?;
+                    } else {
+                        self.draft.act().await?;
+                    }
+                }
+                if !downstream.has_begun() {
+                    downstream.stamp("x-wardgate-decision", inspector.enforced().as_str());
+                    let carried = response.carried();
+                    downstream.begin(Head { status, content_type: EVENTS, carried }).await?;
+                }
+                downstream.write(cleared).await?;
+            }
+            taken.map_err(two_readings)?;
+        }
+        let outcome = if inspector.has_cut() { Outcome::Cut } else { Outcome::Delivered };
+        Ok(Ending { outcome, status })
+    }
+
+    /// The list of models.
+    async fn models(&mut self, downstream: &mut Downstream<'_>) -> Result<Ending, Failure> {
+        self.draft.open()?;
+        let credential = downstream.head().headers.get(header::AUTHORIZATION).cloned();
+        let listing = listing::list(self, credential.as_ref());
+        let reply = downstream.unless_gone(listing).await??;
+        let status = reply.status;
+        downstream.send(reply).await?;
+        Ok(Ending { outcome: Outcome::Delivered, status })
+    }
+
+    /// Says what went wrong, as far as anybody is there to read it.
+    async fn fail(&mut self, downstream: &mut Downstream<'_>, failure: &Failure) -> Ending {
+        tracing::info!(exchange = self.id, %failure, "failed");
+        let words = failure.words();
+        if matches!(failure, Failure::ClientGone) {
+            return Ending { outcome: failure.outcome(), status: words.status };
+        }
+        if !matches!(failure, Failure::Audit(_)) {
+            // Opened late, for a request that never got that far.
+            if let Err(error) = self.draft.open() {
+                tracing::error!(%error, exchange = self.id, "the opening line could not be written");
+            }
+        }
+        if downstream.has_begun() {
+            // The status is out: the stream ends with an error event, which official clients raise.
+            let _ = downstream.write_ours(words.event()).await;
+            downstream.close_after();
+            let _ = downstream.finish().await;
+        } else {
+            let _ = downstream.fail(failure).await;
+        }
+        Ending { outcome: failure.outcome(), status: words.status }
+    }
+
+    async fn others<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let begun = Instant::now();
+        let done = work.await;
+        self.elsewhere += begun.elapsed();
+        done
+    }
+}
+
+fn two_readings(fault: StreamFault) -> Failure {
+    Failure::Upstream(UpstreamFault::Unreadable(fault.to_string()))
+}
+
+const EVENTS: &str = "text/event-stream; charset=utf-8";
+
+impl Downstream<'_> {
+    /// Says what went wrong, in the envelope all OpenAI clients read.
+    async fn fail(&mut self, failure: &Failure) -> Result<(), Failure> {
+        let words = failure.words();
+        if failure.breaks_connection() {
+            self.close_after();
+        }
+        let retry_after = (words.retry && words.status == 503).then_some(1);
+        let (status, body, retry) = (words.status, words.body(), words.retry);
+        self.send(Reply { status, body, retry_after, retry }).await
+    }
+}

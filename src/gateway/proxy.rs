@@ -1,0 +1,101 @@
+//! The pingora hooks, each a line or two.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use pingora_core::modules::http::HttpModules;
+use pingora_core::prelude::HttpPeer;
+use pingora_core::{Error, ErrorType, Result};
+use pingora_proxy::{ProxyHttp, Session};
+
+use crate::audit::AuditLog;
+use crate::enforce::holdback;
+use crate::gateway::connection::Connection;
+use crate::gateway::downstream::Downstream;
+use crate::gateway::exchange;
+use crate::gateway::settings::Limits;
+use crate::gateway::upstream::Upstreams;
+use crate::guard::Guard;
+use crate::telemetry::Metrics;
+use crate::tenant::Snapshot;
+
+/// What a gateway is made of.
+pub struct Parts {
+    /// Who judges.
+    pub guard: Guard,
+    /// Tenants and policies, as of now.
+    pub snapshot: Arc<Snapshot>,
+    /// Where records go.
+    pub audit: AuditLog,
+    /// Where numbers go.
+    pub metrics: Arc<Metrics>,
+    /// The model providers.
+    pub upstreams: Upstreams,
+    /// The bounds of an exchange.
+    pub limits: Limits,
+    /// How streams are held back.
+    pub holdback: holdback::Settings,
+}
+
+/// The gateway, as pingora sees it.
+pub struct Gateway {
+    pub(crate) guard: Guard,
+    snapshot: ArcSwap<Snapshot>,
+    pub(crate) audit: AuditLog,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) limits: Limits,
+    pub(crate) holdback: holdback::Settings,
+}
+
+impl Gateway {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            guard: parts.guard,
+            snapshot: ArcSwap::new(parts.snapshot),
+            audit: parts.audit,
+            metrics: parts.metrics,
+            upstreams: parts.upstreams,
+            limits: parts.limits,
+            holdback: parts.holdback,
+        }
+    }
+
+    /// Tenants and policies for one exchange: what is loaded meanwhile does not touch it.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = ();
+
+    fn new_ctx(&self) -> Self::CTX {}
+
+    /// None of pingora's modules: its response compression passes bytes on when it cannot read them.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, _ctx: &mut ()) -> Result<()> {
+        // Without this, a connection that has served one request may idle for ever, and dribble its
+        // next head for ever, too.
+        if session.get_keepalive().is_some() {
+            session.set_keepalive(Some(self.limits.idle.as_secs().max(1)));
+        }
+        Connection::serves();
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, _ctx: &mut ()) -> Result<bool> {
+        exchange::run(self, Downstream::new(session, &self.limits)).await;
+        Connection::rests();
+        Ok(true)
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, _ctx: &mut ()) -> Result<Box<HttpPeer>> {
+        // Every exchange is answered in `request_filter`; whatever came here would pass unjudged.
+        Error::e_explain(ErrorType::InternalError, "nothing goes to an upstream this way")
+    }
+}

@@ -1,0 +1,79 @@
+//! What a path is to us: guarded or refused.
+//!
+//! Routes are matched byte for byte on the path as it was sent. Nothing is normalised, so `//v1/…`,
+//! `%2f`, a trailing slash, a query or another spelling of the case is another path, and every other
+//! path is refused.
+
+use http::Method;
+
+/// A guarded route.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Route {
+    /// `POST /v1/chat/completions`.
+    ChatCompletions,
+    /// `GET /v1/models`.
+    Models,
+}
+
+const ROUTES: [(Method, &[u8], Route); 2] = [
+    (Method::POST, b"/v1/chat/completions", Route::ChatCompletions),
+    (Method::GET, b"/v1/models", Route::Models),
+];
+
+impl Route {
+    /// The route of a request, if it is one we guard.
+    pub(crate) fn of(method: &Method, raw_path: &[u8]) -> Option<Self> {
+        ROUTES
+            .iter()
+            .find(|(wanted, path, _)| wanted == method && *path == raw_path)
+            .map(|(_, _, route)| *route)
+    }
+
+    /// The word for records and metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "chat.completions",
+            Self::Models => "models",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Route;
+    use http::Method;
+
+    #[test]
+    fn only_the_exact_bytes_are_a_route() {
+        let check = |method: Method, path: &str, expected: Option<Route>| {
+            assert_eq!(Route::of(&method, path.as_bytes()), expected, "{method} {path}");
+        };
+        check(Method::POST, "/v1/chat/completions", Some(Route::ChatCompletions));
+        check(Method::GET, "/v1/models", Some(Route::Models));
+        for path in [
+            "//v1/chat/completions",
+            "/v1/chat/completions/",
+            "/v1/chat%2fcompletions",
+            "/v1/%63hat/completions",
+            "/v1/./chat/completions",
+            "/v1/x/../chat/completions",
+            "/V1/chat/completions",
+            "/v1/chat/completions;a=b",
+            "/v1/chat/completions%00",
+            "/v1/chat/completions?x=1",
+            "/v1/chat/completions%20",
+            "/v1\\chat\\completions",
+            "/chat/completions",
+            "http://127.0.0.1/v1/chat/completions",
+            "/metrics",
+            "/",
+            "",
+        ] {
+            check(Method::POST, path, None);
+        }
+        for method in [Method::GET, Method::PUT, Method::HEAD, Method::OPTIONS, Method::TRACE] {
+            check(method, "/v1/chat/completions", None);
+        }
+        check(Method::POST, "/v1/models", None);
+    }
+}

@@ -1,0 +1,74 @@
+//! What the gateway needs to be told: its bounds, and where the upstreams are.
+
+use std::fmt;
+use std::time::Duration;
+
+use globset::GlobSet;
+use http::Uri;
+
+/// The bounds of one exchange and one connection. What happens at each is written beside it.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of a request head; above: 431.
+    pub head_bytes: usize,
+    /// Bytes of a request body; above: 413.
+    pub request_bytes: usize,
+    /// Bytes of a response that is not streamed; above: 502.
+    pub response_bytes: usize,
+    /// How long a client may take over one request head, counted from its connecting; then the
+    /// connection is closed.
+    pub head_deadline: Duration,
+    /// How long a client may take over one request body; then 408.
+    pub body_deadline: Duration,
+    /// How long a connection may idle between two requests; then it is closed.
+    pub idle: Duration,
+    /// How long one write to the client may take; then it counts as gone.
+    pub write_timeout: Duration,
+    /// Open client connections; above, new ones wait to be accepted.
+    pub connections: usize,
+    /// How long exchanges may go on after a stop was asked for; then they are cut.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_bytes: 64 << 10,
+            request_bytes: 8 << 20,
+            response_bytes: 32 << 20,
+            head_deadline: Duration::from_secs(15),
+            body_deadline: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(30),
+            connections: 8192,
+            grace: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A model provider behind the gateway.
+#[derive(Clone)]
+pub struct UpstreamSettings {
+    /// Its name in logs and records.
+    pub name: String,
+    /// The base URL, such as `https://api.openai.com/v1`; `http` or `https`, with a host.
+    pub url: Uri,
+    /// Which models of requests it serves.
+    pub models: GlobSet,
+    /// Sent as bearer credential in place of the client's own; `None` passes on the client's.
+    pub credential: Option<String>,
+    /// How long connecting may take, TLS included.
+    pub connect_timeout: Duration,
+    /// How long the upstream may stay silent, before its response and within it.
+    pub read_timeout: Duration,
+}
+
+impl fmt::Debug for UpstreamSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The credential is left out on purpose.
+        f.debug_struct("UpstreamSettings")
+            .field("name", &self.name)
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,372 @@
+//! The model provider's side of an exchange: sends what is cleared and nothing else; reads the answer.
+
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderName, HeaderValue, Method, header};
+use pingora_core::connectors::ConnectorOptions;
+use pingora_core::connectors::http::Connector;
+use pingora_core::prelude::HttpPeer;
+use pingora_core::protocols::http::client::HttpSession;
+use pingora_http::{RequestHeader, ResponseHeader};
+use thiserror::Error;
+
+use crate::gateway::downstream;
+use crate::gateway::inspect::Cleared;
+use crate::gateway::settings::UpstreamSettings;
+use crate::wire::ChatRequest;
+
+/// Idle connections kept to all upstreams together.
+const POOL: usize = 256;
+/// How long an idle connection is kept.
+const POOL_IDLE: Duration = Duration::from_secs(60);
+/// How long resolved addresses are used before the name is looked up again.
+const ADDRESSES: Duration = Duration::from_secs(30);
+
+/// What went wrong on the provider's side.
+#[derive(Debug, Error)]
+pub enum UpstreamFault {
+    /// No connection, or the request could not be written to it.
+    #[error("cannot be reached: {0}")]
+    Unreachable(String),
+    /// Silent for too long.
+    #[error("timed out: {0}")]
+    TimedOut(String),
+    /// The answer broke off.
+    #[error("broke off: {0}")]
+    Broken(String),
+    /// The answer is larger than the bound.
+    #[error("answered more than {limit} bytes")]
+    TooLarge {
+        /// The bound in bytes.
+        limit: usize,
+    },
+    /// The answer has a content encoding, a content type that belies it, or more than one reading.
+    #[error("answered unreadably: {0}")]
+    Unreadable(String),
+}
+
+/// All upstreams, with one pool of connections.
+pub struct Upstreams {
+    upstreams: Vec<Upstream>,
+    connector: Connector,
+}
+
+impl Upstreams {
+    /// Upstreams in the order of the configuration: the first that serves a model gets it.
+    pub fn new(settings: Vec<UpstreamSettings>) -> Self {
+        let upstreams = settings.into_iter().map(Upstream::new).collect();
+        let connector = Connector::new(Some(ConnectorOptions::new(POOL)));
+        Self { upstreams, connector }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.upstreams.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.upstreams.is_empty()
+    }
+
+    /// The upstream that serves this model.
+    pub(crate) fn serving(&self, model: &str) -> Option<&Upstream> {
+        self.upstreams.iter().find(|upstream| upstream.settings.models.is_match(model))
+    }
+
+    /// All upstreams, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Upstream> {
+        self.upstreams.iter()
+    }
+
+    /// Sends a cleared chat request and waits for the head of the answer.
+    pub(crate) async fn chat(
+        &self,
+        upstream: &Upstream,
+        request: &Cleared<ChatRequest>,
+        client: Option<&HeaderValue>,
+    ) -> Result<Response, UpstreamFault> {
+        let request = request.get();
+        let accept = if request.stream() { "text/event-stream" } else { downstream::JSON };
+        let mut head = upstream.request(Method::POST, "/chat/completions", accept, client)?;
+        insert(&mut head, header::CONTENT_TYPE, downstream::JSON)?;
+        insert(&mut head, header::CONTENT_LENGTH, &request.bytes().len().to_string())?;
+        self.send(upstream, head, request.bytes().clone()).await
+    }
+
+    /// Asks for the list of models.
+    pub(crate) async fn models(
+        &self,
+        upstream: &Upstream,
+        client: Option<&HeaderValue>,
+    ) -> Result<Response, UpstreamFault> {
+        let head = upstream.request(Method::GET, "/models", downstream::JSON, client)?;
+        self.send(upstream, head, Bytes::new()).await
+    }
+
+    /// One attempt; a second only where a kept connection turns out to be closed before a single
+    /// byte of an answer, which a server may do at any time. It sends the same bytes.
+    async fn send(
+        &self,
+        upstream: &Upstream,
+        head: RequestHeader,
+        body: Bytes,
+    ) -> Result<Response, UpstreamFault> {
+        let peer = upstream.peer().await?;
+        loop {
+            // On the heap: pingora's connecting is large, and rare beside what goes on around it.
+            let connecting = Box::pin(self.connector.get_http_session(&peer));
+            let (session, reused) =
+                connecting.await.map_err(|error| UpstreamFault::Unreachable(error.to_string()))?;
+            let mut response = Response { session, finished: false };
+            response.session.set_read_timeout(Some(upstream.settings.read_timeout));
+            response.session.set_write_timeout(Some(upstream.settings.read_timeout));
+            match response.ask(&head, &body).await {
+                Ok(()) => return Ok(response),
+                Err(fault @ UpstreamFault::TimedOut(_)) => return Err(fault),
+                Err(_) if reused => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
+    /// Takes back the connection of an answer that was read to its end; drops any other, which
+    /// closes it and tells the provider to stop.
+    pub(crate) async fn release(&self, upstream: &Upstream, mut response: Response) {
+        if !response.finished || !response.session.response_done() {
+            return;
+        }
+        if let Ok(peer) = upstream.peer().await {
+            self.connector.release_http_session(response.session, &peer, Some(POOL_IDLE)).await;
+        }
+    }
+}
+
+/// One model provider.
+pub(crate) struct Upstream {
+    settings: UpstreamSettings,
+    addresses: Mutex<Option<(Instant, SocketAddr)>>,
+}
+
+impl Upstream {
+    fn new(settings: UpstreamSettings) -> Self {
+        Self { settings, addresses: Mutex::new(None) }
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Whether it serves this model.
+    pub(crate) fn serves(&self, model: &str) -> bool {
+        self.settings.models.is_match(model)
+    }
+
+    fn host(&self) -> &str {
+        self.settings.url.host().unwrap_or_default()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.settings.url.scheme_str() == Some("https")
+    }
+
+    fn port(&self) -> u16 {
+        self.settings.url.port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 })
+    }
+
+    /// The head of a request: a constant path below the base, and headers from a list of ours.
+    /// None of the client's headers goes along, but its credential where the upstream has none.
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        accept: &str,
+        client: Option<&HeaderValue>,
+    ) -> Result<RequestHeader, UpstreamFault> {
+        let base = self.settings.url.path().trim_end_matches('/');
+        let mut head = RequestHeader::build(method, format!("{base}{path}").as_bytes(), Some(8))
+            .map_err(unsendable)?;
+        let host = self.settings.url.authority().map_or("", http::uri::Authority::as_str);
+        insert(&mut head, header::HOST, host)?;
+        insert(&mut head, header::ACCEPT, accept)?;
+        insert(&mut head, header::ACCEPT_ENCODING, "identity")?;
+        insert(&mut head, header::USER_AGENT, concat!("wardgate/", env!("CARGO_PKG_VERSION")))?;
+        if let Some(credential) = &self.settings.credential {
+            insert(&mut head, header::AUTHORIZATION, &format!("Bearer {credential}"))?;
+        } else if let Some(credential) = client {
+            head.insert_header(header::AUTHORIZATION, credential).map_err(unsendable)?;
+        }
+        Ok(head)
+    }
+
+    async fn peer(&self) -> Result<HttpPeer, UpstreamFault> {
+        let address = self.address().await?;
+        let mut peer = HttpPeer::new(address, self.is_tls(), self.host().to_owned());
+        let options = &mut peer.options;
+        options.connection_timeout = Some(self.settings.connect_timeout);
+        options.total_connection_timeout = Some(self.settings.connect_timeout);
+        options.idle_timeout = Some(POOL_IDLE);
+        Ok(peer)
+    }
+
+    async fn address(&self) -> Result<SocketAddr, UpstreamFault> {
+        let known = *self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((since, address)) = known
+            && since.elapsed() < ADDRESSES
+        {
+            return Ok(address);
+        }
+        let name = self.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let lookup = tokio::net::lookup_host((name, self.port()));
+        let found = tokio::time::timeout(self.settings.connect_timeout, lookup)
+            .await
+            .map_err(|_| UpstreamFault::TimedOut("looking up its name".to_owned()))?
+            .map_err(|error| UpstreamFault::Unreachable(error.to_string()))?
+            .next()
+            .ok_or_else(|| UpstreamFault::Unreachable("its name has no address".to_owned()))?;
+        *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((Instant::now(), found));
+        Ok(found)
+    }
+}
+
+/// An answer whose head has been read. Dropped before its end, it closes the connection.
+pub(crate) struct Response {
+    session: HttpSession<()>,
+    finished: bool,
+}
+
+/// What an answer is, by its content type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// Server-sent events.
+    Events,
+    /// JSON.
+    Json,
+    /// Anything else.
+    Other,
+}
+
+impl Response {
+    async fn ask(&mut self, head: &RequestHeader, body: &Bytes) -> Result<(), UpstreamFault> {
+        let has_body = !body.is_empty();
+        self.session.write_request_header(Box::new(head.clone())).await.map_err(unreachable)?;
+        if has_body {
+            self.session.write_request_body(body.clone(), true).await.map_err(unreachable)?;
+        }
+        self.session.finish_request_body().await.map_err(unreachable)?;
+        loop {
+            self.session.read_response_header().await.map_err(broken)?;
+            if !self.status().is_informational() {
+                break;
+            }
+            if self.status() == http::StatusCode::SWITCHING_PROTOCOLS {
+                return Err(UpstreamFault::Unreadable("it switched protocols unasked".to_owned()));
+            }
+        }
+        match self.header(&header::CONTENT_ENCODING) {
+            None | Some("identity") => Ok(()),
+            Some(_) => {
+                Err(UpstreamFault::Unreadable("it has a content encoding nobody asked for".into()))
+            }
+        }
+    }
+
+    fn head(&self) -> Option<&ResponseHeader> {
+        self.session.response_header()
+    }
+
+    fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.head()?.headers.get(name)?.to_str().ok()
+    }
+
+    pub(crate) fn status(&self) -> http::StatusCode {
+        self.head().map_or(http::StatusCode::BAD_GATEWAY, |head| head.status)
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        let head = self.head();
+        let content_type = head.and_then(|head| head.headers.get(header::CONTENT_TYPE));
+        let essence = self
+            .header(&header::CONTENT_TYPE)
+            .and_then(|value| value.split(';').next())
+            .map(str::trim)
+            .unwrap_or_default();
+        if essence.eq_ignore_ascii_case("text/event-stream") {
+            Kind::Events
+        } else if downstream::is_json(content_type) {
+            Kind::Json
+        } else {
+            Kind::Other
+        }
+    }
+
+    /// The headers that go on to the client: those that carry numbers and ids, not words.
+    pub(crate) fn carried(&self) -> Vec<(HeaderName, HeaderValue)> {
+        const LONGEST: usize = 128;
+        let Some(head) = self.head() else { return Vec::new() };
+        head.headers
+            .iter()
+            .filter(|(name, value)| is_carried(name.as_str()) && value.len() <= LONGEST)
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
+    /// The next piece of the body; `None` at its end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, UpstreamFault> {
+        let piece = self.session.read_response_body().await.map_err(broken)?;
+        self.finished |= piece.is_none();
+        Ok(piece)
+    }
+
+    /// The whole body, within a bound.
+    pub(crate) async fn whole(&mut self, limit: usize) -> Result<Bytes, UpstreamFault> {
+        let mut body = BytesMut::new();
+        while let Some(piece) = self.next().await? {
+            if body.len().saturating_add(piece.len()) > limit {
+                return Err(UpstreamFault::TooLarge { limit });
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body.freeze())
+    }
+}
+
+fn is_carried(name: &str) -> bool {
+    const EXACT: [&str; 5] =
+        ["x-request-id", "openai-processing-ms", "openai-version", "retry-after", "retry-after-ms"];
+    EXACT.contains(&name) || name.starts_with("x-ratelimit-")
+}
+
+fn insert(head: &mut RequestHeader, name: HeaderName, value: &str) -> Result<(), UpstreamFault> {
+    head.insert_header(name, value).map_err(unsendable)
+}
+
+fn unsendable(error: pingora_core::BError) -> UpstreamFault {
+    UpstreamFault::Unreachable(error.to_string())
+}
+
+fn unreachable(error: pingora_core::BError) -> UpstreamFault {
+    by_type(error, UpstreamFault::Unreachable)
+}
+
+fn broken(error: pingora_core::BError) -> UpstreamFault {
+    by_type(error, UpstreamFault::Broken)
+}
+
+fn by_type(
+    error: pingora_core::BError,
+    otherwise: impl FnOnce(String) -> UpstreamFault,
+) -> UpstreamFault {
+    use pingora_core::ErrorType;
+    match error.etype() {
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
+            UpstreamFault::TimedOut(error.to_string())
+        }
+        _ => otherwise(error.to_string()),
+    }
+}

@@ -1,1 +1,0 @@
-//! Builds everything from the settings; listens and drains.

@@ -1,0 +1,21 @@
+//! The gateway from outside: real sockets, a scripted guard, an upstream that records what it saw.
+
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test says what it expects, and its mocks live as long as it does"
+)]
+
+mod support;
+
+mod audit;
+mod failure;
+mod leaving;
+mod limits;
+mod prompt;
+mod response;
+mod stream;
+mod tenants;
+mod traps;
