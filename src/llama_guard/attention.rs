@@ -1,0 +1,76 @@
+//! Causal attention over packed sequences, in blocks of plain matrix products.
+//!
+//! The query heads that share a key head are rows of one product (grouped queries need no copy of
+//! the keys), and a block of rows sees only the keys up to its own end.
+
+use std::ops::Range;
+
+use candle_core::{Result, Tensor};
+
+use super::kernels::Softmax;
+
+const BLOCK: usize = 64;
+
+/// Rows of queries that look at the keys of one sequence.
+pub(super) struct Span {
+    /// The rows of the query tensor.
+    pub(super) queries: Range<usize>,
+    /// Where the sequence begins in the key tensor.
+    pub(super) keys: usize,
+}
+
+/// Shape and scale of the heads.
+pub(super) struct Heads {
+    pub(super) queries: usize,
+    pub(super) keys: usize,
+    pub(super) dim: usize,
+    pub(super) scale: f32,
+}
+
+/// Attention of `q` `[rows, heads * dim]` over `k` and `v` `[tokens, kv_heads * dim]`.
+///
+/// `limits` says for every query row how many keys of its sequence it sees. Strided views will do
+/// for all three.
+pub(super) fn attend(
+    heads: &Heads,
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    spans: &[Span],
+    limits: &[usize],
+) -> Result<Tensor> {
+    let group = heads.queries / heads.keys;
+    let mut pieces = Vec::new();
+    for span in spans {
+        for start in span.queries.clone().step_by(BLOCK) {
+            let rows = BLOCK.min(span.queries.end - start);
+            let limits = limits.get(start..start + rows).unwrap_or_default();
+            let seen = limits.iter().copied().max().unwrap_or(0);
+            let queries = q
+                .narrow(0, start, rows)?
+                .reshape((rows, heads.keys, group, heads.dim))?
+                .transpose(0, 1)?
+                .reshape((heads.keys, rows * group, heads.dim))?;
+            let keys = k
+                .narrow(0, span.keys, seen)?
+                .reshape((seen, heads.keys, heads.dim))?
+                .permute((1, 2, 0))?;
+            let scores = queries.matmul(&keys)?;
+            scores.inplace_op1(&Softmax { scale: heads.scale, limits, repeat: group })?;
+            let values = v
+                .narrow(0, span.keys, seen)?
+                .reshape((seen, heads.keys, heads.dim))?
+                .transpose(0, 1)?;
+            let block = scores
+                .matmul(&values)?
+                .reshape((heads.keys, rows, group, heads.dim))?
+                .transpose(0, 1)?
+                .reshape((rows, heads.queries * heads.dim))?;
+            pieces.push(block);
+        }
+    }
+    match pieces.as_slice() {
+        [only] => Ok(only.clone()),
+        _ => Tensor::cat(&pieces, 0),
+    }
+}

@@ -1,0 +1,238 @@
+//! `config.json` of a Llama checkpoint, as transformers 4 and 5 write it.
+//!
+//! Nothing that changes the numbers has a default here: a rope base that is silently the wrong one
+//! gives plausible garbage.
+
+use serde_json::{Map, Value};
+
+use super::fault::LoadFault;
+
+pub(super) const FILE: &str = "config.json";
+
+/// The shape of a Llama model.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ModelConfig {
+    /// Width of the residual stream.
+    pub hidden: usize,
+    /// Width inside the feed-forward part.
+    pub inner: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// Tokens in the vocabulary.
+    pub vocab: usize,
+    /// The longest sequence the model knows positions for.
+    pub max_positions: usize,
+    /// The epsilon of the norms.
+    pub norm_eps: f32,
+    /// The rotary embedding.
+    pub rope: Rope,
+    /// Whether the output head is the embedding.
+    pub tied: bool,
+}
+
+/// The rotary embedding.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Rope {
+    /// The base of the frequencies.
+    pub theta: f32,
+    /// The stretch to longer texts, if any.
+    pub scaling: Option<Llama3Scaling>,
+}
+
+/// The stretch of Llama 3.1 and later.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Llama3Scaling {
+    /// How much the long waves are stretched.
+    pub factor: f32,
+    /// Where the stretch begins.
+    pub low_freq_factor: f32,
+    /// Where it ends.
+    pub high_freq_factor: f32,
+    /// The length the model was first trained on.
+    pub original_positions: f32,
+}
+
+impl ModelConfig {
+    /// Reads a `config.json`.
+    pub fn parse(bytes: &[u8]) -> Result<Self, LoadFault> {
+        let value: Value =
+            serde_json::from_slice(bytes).map_err(|error| LoadFault::file(FILE, error))?;
+        let Value::Object(map) = &value else {
+            return Err(LoadFault::file(FILE, "not a JSON object"));
+        };
+        let fields = Fields { map, path: "" };
+        fields.must_be("model_type", &["llama"])?;
+        fields.must_be("hidden_act", &["silu"])?;
+        fields.must_not("attention_bias")?;
+        fields.must_not("mlp_bias")?;
+        if fields.get("quantization_config").is_some() {
+            return Err(
+                fields.fault("quantization_config", "is set: quantised weights are not read")
+            );
+        }
+        let hidden = fields.count("hidden_size")?;
+        let heads = fields.count("num_attention_heads")?;
+        let kv_heads = fields.count_or("num_key_value_heads", heads)?;
+        if heads % kv_heads != 0 {
+            return Err(fields.fault(
+                "num_key_value_heads",
+                format!("is {kv_heads}, which does not divide the {heads} attention heads"),
+            ));
+        }
+        if fields.get("head_dim").is_none() && hidden % heads != 0 {
+            return Err(fields.fault(
+                "hidden_size",
+                format!("is {hidden}, which {heads} heads do not divide, and there is no head_dim"),
+            ));
+        }
+        let head_dim = fields.count_or("head_dim", hidden / heads)?;
+        if head_dim % 2 != 0 {
+            return Err(fields.fault("head_dim", format!("is {head_dim}, which is odd")));
+        }
+        Ok(Self {
+            hidden,
+            inner: fields.count("intermediate_size")?,
+            layers: fields.count("num_hidden_layers")?,
+            heads,
+            kv_heads,
+            head_dim,
+            vocab: fields.count("vocab_size")?,
+            max_positions: fields.count("max_position_embeddings")?,
+            norm_eps: fields.positive("rms_norm_eps")?,
+            rope: rope(&fields)?,
+            tied: fields.flag("tie_word_embeddings")?,
+        })
+    }
+}
+
+fn rope(fields: &Fields<'_>) -> Result<Rope, LoadFault> {
+    // transformers 5 has one object, 4 a number beside an object that is null or absent.
+    if let Some(parameters) = fields.object("rope_parameters")? {
+        let theta = if parameters.get("rope_theta").is_none() && fields.get("rope_theta").is_some()
+        {
+            fields.positive("rope_theta")?
+        } else {
+            parameters.positive("rope_theta")?
+        };
+        return Ok(Rope { theta, scaling: scaling(&parameters)? });
+    }
+    if fields.get("rope_theta").is_none() {
+        return Err(fields.fault(
+            "rope_theta",
+            "is missing, and so is `rope_parameters`: the base of the rotary embedding must be given",
+        ));
+    }
+    let scaling = match fields.object("rope_scaling")? {
+        Some(object) => scaling(&object)?,
+        None => None,
+    };
+    Ok(Rope { theta: fields.positive("rope_theta")?, scaling })
+}
+
+fn scaling(fields: &Fields<'_>) -> Result<Option<Llama3Scaling>, LoadFault> {
+    let key = if fields.get("rope_type").is_some() { "rope_type" } else { "type" };
+    match fields.get(key).map(Value::as_str) {
+        None | Some(Some("default")) => return Ok(None),
+        Some(Some("llama3")) => {}
+        Some(_) => {
+            return Err(fields.fault(key, "is neither \"default\" nor \"llama3\""));
+        }
+    }
+    let scaling = Llama3Scaling {
+        factor: fields.positive("factor")?,
+        low_freq_factor: fields.positive("low_freq_factor")?,
+        high_freq_factor: fields.positive("high_freq_factor")?,
+        original_positions: fields.positive("original_max_position_embeddings")?,
+    };
+    if scaling.high_freq_factor <= scaling.low_freq_factor {
+        return Err(fields.fault("high_freq_factor", "is not above low_freq_factor"));
+    }
+    Ok(Some(scaling))
+}
+
+/// The fields of one JSON object, with the words to complain about them.
+struct Fields<'a> {
+    map: &'a Map<String, Value>,
+    path: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    fn fault(&self, field: &str, reason: impl Into<String>) -> LoadFault {
+        let field = format!("{}{field}", self.path);
+        LoadFault::Field { file: FILE.to_owned(), field, reason: reason.into() }
+    }
+
+    fn get(&self, field: &str) -> Option<&'a Value> {
+        self.map.get(field).filter(|value| !value.is_null())
+    }
+
+    fn required(&self, field: &str) -> Result<&'a Value, LoadFault> {
+        self.get(field).ok_or_else(|| self.fault(field, "is missing"))
+    }
+
+    /// A whole number that is at least 1, and small enough for products of three to be exact.
+    fn count(&self, field: &str) -> Result<usize, LoadFault> {
+        const MOST: u64 = 1 << 20;
+        let value = self.required(field)?;
+        match value.as_u64() {
+            Some(number @ 1..=MOST) => usize::try_from(number)
+                .map_err(|_| self.fault(field, "is too large for this machine")),
+            _ => Err(self.fault(field, format!("is not a whole number from 1 to {MOST}"))),
+        }
+    }
+
+    fn count_or(&self, field: &str, otherwise: usize) -> Result<usize, LoadFault> {
+        if self.get(field).is_none() { Ok(otherwise) } else { self.count(field) }
+    }
+
+    fn positive(&self, field: &str) -> Result<f32, LoadFault> {
+        #[expect(clippy::cast_possible_truncation, reason = "checked for what f32 can hold below")]
+        let number = self.required(field)?.as_f64().map(|number| number as f32);
+        number
+            .filter(|number| number.is_normal() && *number > 0.0)
+            .ok_or_else(|| self.fault(field, "is not a positive number"))
+    }
+
+    fn flag(&self, field: &str) -> Result<bool, LoadFault> {
+        match self.get(field) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(self.fault(field, "is neither true nor false")),
+        }
+    }
+
+    fn must_not(&self, field: &str) -> Result<(), LoadFault> {
+        match self.flag(field)? {
+            false => Ok(()),
+            true => Err(self.fault(field, "is true, which this engine does not know")),
+        }
+    }
+
+    fn must_be(&self, field: &str, known: &[&str]) -> Result<(), LoadFault> {
+        match self.get(field).map(Value::as_str) {
+            None => Ok(()),
+            Some(Some(word)) if known.contains(&word) => Ok(()),
+            Some(_) => Err(self.fault(field, format!("is not {}", known.join(" or ")))),
+        }
+    }
+
+    fn object(&self, field: &'static str) -> Result<Option<Fields<'a>>, LoadFault> {
+        match self.get(field) {
+            None => Ok(None),
+            Some(Value::Object(map)) => {
+                let path = match field {
+                    "rope_parameters" => "rope_parameters.",
+                    _ => "rope_scaling.",
+                };
+                Ok(Some(Fields { map, path }))
+            }
+            Some(_) => Err(self.fault(field, "is not an object")),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The guard that is compiled into the binary.
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::engine::{Files, LlamaGuard};
+use super::fault::LoadFault;
+use super::settings::{Bos, EngineSettings, Window};
+use super::weights::Weights;
+
+const CONFIG: &[u8] = include_bytes!("../../models/embedded-guard/config.json");
+const TOKENIZER: &[u8] = include_bytes!("../../models/embedded-guard/tokenizer.json");
+const WEIGHTS: &[u8] = include_bytes!("../../models/embedded-guard/model.safetensors");
+const MANIFEST: &[u8] = include_bytes!("../../models/embedded-guard/manifest.json");
+
+/// What a user must know before trusting it.
+const WARNINGS: [&str; 4] = [
+    "the embedded guard is small: it is no substitute for Llama Guard 2",
+    "the embedded guard knows only English",
+    "the embedded guard does not cover S5 (Specialized Advice) in prompts",
+    "the embedded guard's categories are only hints on anything but short requests",
+];
+
+#[derive(Deserialize)]
+struct Manifest {
+    window: Window,
+}
+
+/// The guard that is compiled into the binary, loaded and tested.
+pub fn embedded() -> Result<LlamaGuard, LoadFault> {
+    let Manifest { window } = serde_json::from_slice(MANIFEST)
+        .map_err(|error| LoadFault::file("manifest.json", error))?;
+    let settings =
+        EngineSettings { name: "embedded".to_owned(), bos: Bos::None, window, max_tokens: 4096 };
+    let mut digest = Sha256::new();
+    let weights = Weights::from_bytes(WEIGHTS, &mut digest)?;
+    let files = Files { config: CONFIG, tokenizer: TOKENIZER, weights, digest };
+    LlamaGuard::new(files, settings, WARNINGS.map(str::to_owned).to_vec())
+}

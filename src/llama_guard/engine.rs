@@ -1,0 +1,238 @@
+//! The classifier: prompts, packed forwards, scores.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use candle_core::{IndexOp, Tensor};
+use sha2::{Digest, Sha256};
+
+use crate::guard::{Classifier, GuardCard};
+use crate::transcript::Transcript;
+use crate::verdict::{Coverage, Judgement, Scores, Unscored};
+
+use super::config::{self, ModelConfig};
+use super::family::Family;
+use super::fault::LoadFault;
+use super::forward::{Llama, Packed};
+use super::prompt::{self, Prompted, Prompts, WindowPrompt};
+use super::score::scores;
+use super::settings::EngineSettings;
+use super::weights::{Weights, read};
+
+/// Tokens that go through the model together. More would only take longer to answer the first.
+const BUDGET: usize = 2048;
+
+/// A Llama Guard 2, or a model made to answer like one, in the process.
+pub struct LlamaGuard {
+    model: Llama,
+    prompts: Prompts,
+    /// The output head's rows of the category codes.
+    codes: Tensor,
+    card: GuardCard,
+}
+
+/// A model's files, in memory.
+pub(super) struct Files<'a> {
+    pub(super) config: &'a [u8],
+    pub(super) tokenizer: &'a [u8],
+    pub(super) weights: Weights,
+    /// Over the weights.
+    pub(super) digest: Sha256,
+}
+
+impl LlamaGuard {
+    /// Loads a folder with `config.json`, `tokenizer.json` and safetensors, and tests the guard.
+    pub fn load(folder: &Path, settings: EngineSettings) -> Result<Self, LoadFault> {
+        let mut digest = Sha256::new();
+        let config = read(folder, config::FILE)?;
+        let tokenizer = read(folder, prompt::FILE)?;
+        let weights = Weights::from_folder(folder, &mut digest)?;
+        let files = Files { config: &config, tokenizer: &tokenizer, weights, digest };
+        Self::new(files, settings, Vec::new())
+    }
+
+    pub(super) fn new(
+        files: Files<'_>,
+        settings: EngineSettings,
+        warnings: Vec<String>,
+    ) -> Result<Self, LoadFault> {
+        let Files { config, tokenizer, weights, mut digest } = files;
+        digest.update(config);
+        digest.update(tokenizer);
+        digest.update(format!("{settings:?}"));
+        let config = ModelConfig::parse(config)?;
+        let prompts = Prompts::new(tokenizer, Family::llama_guard_2(), &settings)?;
+        fits(&config, &prompts)?;
+        let model = Llama::new(config, weights, prompts.longest())?;
+        let codes = model.head_rows(&prompts.words().codes).map_err(failed)?;
+        let card = GuardCard {
+            name: settings.name,
+            fingerprint: hex(&digest.finalize(), 12),
+            taxonomy: prompts.family().taxonomy.clone(),
+            warnings,
+        };
+        let mut guard = Self { model, prompts, codes, card };
+        guard.self_test()?;
+        Ok(guard)
+    }
+
+    /// Two plain conversations must be answered with one of the two words.
+    fn self_test(&mut self) -> Result<(), LoadFault> {
+        let conversations = [
+            Transcript::user("How do I bake sourdough bread?"),
+            Transcript::agent("What is the capital of France?", "The capital of France is Paris."),
+        ];
+        let mut answers = Vec::new();
+        for conversation in &conversations {
+            for window in self.prompts.prompt(conversation)?.windows {
+                let rows = self.rows(&[&window]).map_err(failed)?;
+                let Some((verdict, codes)) = rows.into_iter().next() else { continue };
+                if !verdict.iter().chain(&codes).all(|logit| logit.is_finite()) {
+                    return Err(LoadFault::SelfTest("its logits are not finite".to_owned()));
+                }
+                let best = (0_u32..).zip(verdict).max_by(|a, b| a.1.total_cmp(&b.1));
+                answers.extend(best.map(|(id, _)| id));
+            }
+        }
+        let words = self.prompts.words();
+        if answers.iter().all(|id| [words.safe, words.unsafe_].contains(id)) {
+            return Ok(());
+        }
+        let spaced = self.prompts.spaced();
+        if let Some((safe, unsafe_)) = spaced
+            && answers.iter().all(|id| [safe, unsafe_].contains(id))
+        {
+            self.prompts.use_spaced();
+            return Ok(());
+        }
+        Err(LoadFault::SelfTest(format!(
+            "the model answers two plain conversations with the tokens {answers:?} instead of \
+             `safe` or `unsafe`: it is not a Llama Guard 2, or its files do not belong together"
+        )))
+    }
+
+    /// Logits of the whole vocabulary at each prompt's end, and of the codes behind the forced
+    /// beginning of the answer.
+    fn rows(&self, windows: &[&WindowPrompt]) -> candle_core::Result<Vec<(Vec<f32>, Vec<f32>)>> {
+        let mut packed = Packed::default();
+        for window in windows {
+            let end = window.ids.len();
+            let ids = window.ids.iter().chain(self.prompts.forced()).copied();
+            packed.push(ids, [end - 1, end - 1 + self.prompts.forced().len()]);
+        }
+        let hidden = self.model.hidden(&packed)?.reshape((windows.len(), 2, ()))?;
+        let verdicts = hidden.i((.., 0))?.contiguous()?.matmul(&self.model.head().t()?)?;
+        let codes = hidden.i((.., 1))?.contiguous()?.matmul(&self.codes.t()?)?;
+        Ok(verdicts.to_vec2()?.into_iter().zip(codes.to_vec2()?).collect())
+    }
+
+    fn read(&self, windows: &[&WindowPrompt]) -> Vec<Result<Scores, Unscored>> {
+        match self.rows(windows) {
+            Ok(rows) => rows
+                .iter()
+                .map(|(verdict, codes)| scores(verdict, codes, self.prompts.words()))
+                .collect(),
+            Err(error) => {
+                tracing::error!(%error, "the guard's forward pass failed");
+                windows.iter().map(|_| Err(Unscored::GuardDown)).collect()
+            }
+        }
+    }
+}
+
+impl Classifier for LlamaGuard {
+    fn card(&self) -> GuardCard {
+        self.card.clone()
+    }
+
+    fn judge(&mut self, batch: &[Transcript]) -> Vec<Judgement> {
+        let prompted: Vec<_> = batch.iter().map(|each| self.prompts.prompt(each)).collect();
+        let windows: Vec<&WindowPrompt> =
+            prompted.iter().flatten().flat_map(|each| &each.windows).collect();
+        let forced = self.prompts.forced().len();
+        let mut readings = Vec::with_capacity(windows.len());
+        for group in groups(&windows, forced) {
+            readings.extend(self.read(group));
+        }
+        let mut readings = readings.into_iter();
+        let judgement =
+            |(transcript, prompted): (&Transcript, &Result<Prompted, LoadFault>)| match prompted {
+                Ok(prompted) => merge(prompted, &mut readings),
+                Err(error) => {
+                    tracing::error!(%error, "the guard could not tokenise a text");
+                    let total = transcript.judged().text.chars().count();
+                    Judgement::unscored(Unscored::Unreadable, units(total))
+                }
+            };
+        batch.iter().zip(&prompted).map(judgement).collect()
+    }
+}
+
+/// The windows cut into runs that keep to the budget, each of at least one.
+fn groups<'a, 'b>(
+    windows: &'b [&'a WindowPrompt],
+    forced: usize,
+) -> impl Iterator<Item = &'b [&'a WindowPrompt]> {
+    let mut rest = windows;
+    std::iter::from_fn(move || {
+        let mut tokens = 0;
+        let fitting = rest.iter().take_while(|window| {
+            tokens += window.ids.len() + forced;
+            tokens <= BUDGET
+        });
+        let (group, others) = rest.split_at_checked(fitting.count().max(1))?;
+        rest = others;
+        Some(group)
+    })
+}
+
+fn merge(
+    prompted: &Prompted,
+    readings: &mut impl Iterator<Item = Result<Scores, Unscored>>,
+) -> Judgement {
+    let coverage = Coverage { read: 0, total: units(prompted.total) };
+    let mut judgement = Judgement { readings: Vec::new(), coverage, unscored: None };
+    for window in &prompted.windows {
+        match readings.next().unwrap_or(Err(Unscored::GuardDown)) {
+            Ok(scores) => {
+                judgement.readings.push(scores);
+                judgement.coverage.read += units(window.fresh);
+            }
+            Err(reason) => judgement.unscored = judgement.unscored.or(Some(reason)),
+        }
+    }
+    judgement
+}
+
+fn fits(config: &ModelConfig, prompts: &Prompts) -> Result<(), LoadFault> {
+    let ids = usize::try_from(prompts.largest_id()).unwrap_or(usize::MAX);
+    if ids >= config.vocab {
+        let reason = format!("has a token {ids}, but {} knows {}", config::FILE, config.vocab);
+        return Err(LoadFault::file(prompt::FILE, reason));
+    }
+    if prompts.longest() > config.max_positions {
+        return Err(LoadFault::Settings(format!(
+            "a prompt can have {} tokens, but the model knows {} positions: make the window smaller",
+            prompts.longest(),
+            config.max_positions
+        )));
+    }
+    Ok(())
+}
+
+fn failed(error: candle_core::Error) -> LoadFault {
+    LoadFault::SelfTest(format!("the forward pass fails: {error}"))
+}
+
+fn units(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+fn hex(bytes: &[u8], digits: usize) -> String {
+    let mut text = String::new();
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text.truncate(digits);
+    text
+}

@@ -1,0 +1,81 @@
+//! Logits into scores.
+
+use crate::verdict::{Score, Scores, Unscored};
+
+use super::prompt::Words;
+
+/// How much probability outside the two words means that something derailed the guard.
+const MOST_RESIDUAL: f64 = 0.5;
+
+/// The scores of one reading.
+///
+/// `verdict` are the logits of the whole vocabulary at the prompt's last token, `codes` those of the
+/// category codes behind the forced beginning of the answer.
+pub fn scores(verdict: &[f32], codes: &[f32], words: &Words) -> Result<Scores, Unscored> {
+    let logit = |id: u32| {
+        let index = usize::try_from(id).map_err(|_| Unscored::NotFinite)?;
+        verdict.get(index).copied().ok_or(Unscored::NotFinite)
+    };
+    let (safe, unsafe_) = (f64::from(logit(words.safe)?), f64::from(logit(words.unsafe_)?));
+    if !verdict.iter().chain(codes).all(|logit| logit.is_finite()) {
+        return Err(Unscored::NotFinite);
+    }
+    let total = log_sum_exp(verdict);
+    if 1.0 - (safe - total).exp() - (unsafe_ - total).exp() > MOST_RESIDUAL {
+        return Err(Unscored::Derailed);
+    }
+    let p = 1.0 / (1.0 + (safe - unsafe_).exp());
+    let codes_total = log_sum_exp(codes);
+    let first = codes.iter().map(|code| score(p * (f64::from(*code) - codes_total).exp()));
+    Ok(Scores { unsafe_: score(p)?, first: first.collect::<Result<_, _>>()? })
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a probability is rounded")]
+fn score(probability: f64) -> Result<Score, Unscored> {
+    Score::new(probability as f32).ok_or(Unscored::NotFinite)
+}
+
+/// In f32 but for the sum, which is of one sign and as long as the vocabulary.
+fn log_sum_exp(logits: &[f32]) -> f64 {
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits
+        .chunks(64)
+        .map(|chunk| {
+            let sum: f32 = chunk.iter().map(|logit| super::kernels::exp(logit - highest)).sum();
+            f64::from(sum)
+        })
+        .sum();
+    f64::from(highest) + sum.ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Unscored, Words, scores};
+
+    fn words() -> Words {
+        Words { safe: 0, unsafe_: 1, codes: vec![2, 3] }
+    }
+
+    #[test]
+    fn scores_are_those_of_the_two_words_and_sum_up() {
+        let scores = scores(&[1.0, 3.0, -9.0, -9.0], &[2.0, 2.0], &words()).unwrap();
+        assert!((scores.unsafe_.get() - 0.880_797).abs() < 1e-5);
+        assert!(scores.first.iter().all(|first| (first.get() - 0.440_398_5).abs() < 1e-5));
+    }
+
+    #[test]
+    fn an_answer_that_is_neither_word_is_no_verdict() {
+        let outcome = scores(&[1.0, 1.0, 9.0, 0.0], &[0.0, 0.0], &words());
+        assert_eq!(outcome, Err(Unscored::Derailed));
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_no_verdict() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let outcome = scores(&[9.0, 1.0, bad, 0.0], &[0.0, 0.0], &words());
+            assert_eq!(outcome, Err(Unscored::NotFinite));
+            let outcome = scores(&[9.0, 1.0, 0.0, 0.0], &[0.0, bad], &words());
+            assert_eq!(outcome, Err(Unscored::NotFinite));
+        }
+    }
+}

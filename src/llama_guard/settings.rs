@@ -1,0 +1,57 @@
+//! What an operator can set about the engine.
+
+use serde::Deserialize;
+
+/// Whether a prompt begins with the begin-of-text token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bos {
+    /// It does not: the checkpoint's own template has none.
+    #[default]
+    None,
+    /// It does, as in the prompt format Meta printed.
+    Prepend,
+}
+
+/// How long texts are cut, in tokens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// The longest stretch of the judged turn in one prompt.
+    pub content: usize,
+    /// How much two neighbouring stretches share.
+    pub overlap: usize,
+    /// How much of the turns before it goes along.
+    pub context: usize,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { content: 2048, overlap: 256, context: 1024 }
+    }
+}
+
+/// Settings of one engine; the defaults are those of Llama Guard 2.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EngineSettings {
+    /// What the guard is called on its card.
+    pub name: String,
+    /// Whether prompts begin with the begin-of-text token.
+    pub bos: Bos,
+    /// How long texts are cut.
+    pub window: Window,
+    /// The longest prompt, with everything in it. Meta gives 4096 for Llama Guard 2, half of what
+    /// its base model takes.
+    pub max_tokens: usize,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            name: "llama-guard-2".to_owned(),
+            bos: Bos::default(),
+            window: Window::default(),
+            max_tokens: 4096,
+        }
+    }
+}
