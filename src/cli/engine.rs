@@ -1,0 +1,41 @@
+//! Which model judges, brought up as a guard.
+
+use anyhow::{Context, Result};
+
+use crate::config::GuardModel;
+use crate::guard::{Guard, Settings};
+
+/// Loads a model and starts its guard; says on stderr what the guard is not.
+#[cfg(feature = "candle")]
+pub(super) fn start(model: GuardModel, prepend_bos: bool, settings: &Settings) -> Result<Guard> {
+    use crate::guard::{Classifier, LoadError};
+    use crate::llama_guard::{self, Bos, EngineSettings, LlamaGuard};
+
+    let guard = Guard::start(settings, move || {
+        let loaded = match &model {
+            GuardModel::Embedded => llama_guard::embedded(),
+            GuardModel::Folder(folder) => {
+                let bos = if prepend_bos { Bos::Prepend } else { Bos::None };
+                LlamaGuard::load(folder, EngineSettings { bos, ..EngineSettings::default() })
+            }
+        };
+        match loaded {
+            Ok(guard) => Ok(Box::new(guard) as Box<dyn Classifier>),
+            Err(fault) => Err(LoadError(Box::new(fault))),
+        }
+    });
+    let guard = guard.context("the guard could not be loaded")?;
+    let card = guard.card();
+    crate::cli::output::complain(&format!("guard {card}"));
+    for warning in &card.warnings {
+        crate::cli::output::complain(&format!("  note: {warning}"));
+    }
+    Ok(guard)
+}
+
+/// Says that there is no engine in this build.
+#[cfg(not(feature = "candle"))]
+pub(super) fn start(_model: GuardModel, _prepend_bos: bool, _settings: &Settings) -> Result<Guard> {
+    let _: Result<()> = Err(anyhow::anyhow!("unused")).context("unused");
+    anyhow::bail!("this build has no engine; build it with its default features")
+}

@@ -1,0 +1,63 @@
+//! `wardgate serve`: the gateway.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{check, engine, output};
+use crate::config::{self, Settings};
+use crate::server::Server;
+
+/// Serves until it is told to stop.
+#[derive(Args)]
+pub(super) struct Serve {
+    /// The gateway.toml.
+    #[arg(long)]
+    config: PathBuf,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        super::init_log();
+        let loaded = config::load(&self.config, &check::env)?;
+        for warning in &loaded.warnings {
+            output::complain(&format!("warning: {warning}"));
+        }
+        serve(loaded.settings, |server| {
+            output::complain(&format!(
+                "listening on http://{}/v1, admin on http://{}",
+                server.data, server.admin
+            ));
+            Ok(())
+        })
+    }
+}
+
+/// Brings up the guard and the listeners, says so, and serves until SIGINT or SIGTERM.
+pub(super) fn serve(
+    settings: Settings,
+    announce: impl FnOnce(&Server) -> Result<()>,
+) -> Result<ExitCode> {
+    let guard = engine::start(settings.model.clone(), settings.prepend_bos, &settings.guard)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (listen, admin) = (settings.listen, settings.admin);
+        let server = Server::of(settings, guard)
+            .with_context(|| format!("cannot serve on {listen} and {admin}"))?;
+        announce(&server)?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        output::complain("stopping: no new connections, exchanges end within their grace period");
+        if !server.drain().await {
+            output::complain("some exchanges did not end in time and were cut");
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
