@@ -74,8 +74,7 @@ impl InplaceOp1 for Softmax<'_> {
             for number in seen.iter_mut() {
                 *number = exp((*number - highest) * self.scale);
             }
-            let sum: f32 = sum(seen);
-            let inverse = 1.0 / sum;
+            let inverse = 1.0 / sum(seen);
             for number in seen {
                 *number *= inverse;
             }
@@ -183,6 +182,11 @@ fn lanes(row: &[f32], add: impl Fn(&mut f32, f32)) -> f32 {
 
 fn sum(row: &[f32]) -> f32 {
     lanes(row, |lane, number| *lane += number)
+}
+
+/// The sum of e to the numbers, each less `highest`.
+pub(super) fn sum_exp(row: &[f32], highest: f32) -> f32 {
+    lanes(row, |lane, number| *lane += exp(number - highest))
 }
 
 fn sum_squares(row: &[f32]) -> f32 {

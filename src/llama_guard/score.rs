@@ -2,6 +2,7 @@
 
 use crate::verdict::{Score, Scores, Unscored};
 
+use super::kernels::sum_exp;
 use super::prompt::Words;
 
 /// How much probability outside the two words means that something derailed the guard.
@@ -35,16 +36,10 @@ fn score(probability: f64) -> Result<Score, Unscored> {
     Score::new(probability as f32).ok_or(Unscored::NotFinite)
 }
 
-/// In f32 but for the sum, which is of one sign and as long as the vocabulary.
+/// In f32 but for the last sums: the vocabulary is long.
 fn log_sum_exp(logits: &[f32]) -> f64 {
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits
-        .chunks(64)
-        .map(|chunk| {
-            let sum: f32 = chunk.iter().map(|logit| super::kernels::exp(logit - highest)).sum();
-            f64::from(sum)
-        })
-        .sum();
+    let sum: f64 = logits.chunks(4096).map(|chunk| f64::from(sum_exp(chunk, highest))).sum();
     f64::from(highest) + sum.ln()
 }
 
