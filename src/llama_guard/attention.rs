@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use candle_core::{Result, Tensor};
 
-use super::kernels::Softmax;
+use crate::llama_guard::kernels::Softmax;
 
 const BLOCK: usize = 64;
 

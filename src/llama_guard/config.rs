@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::fault::LoadFault;
+use crate::llama_guard::fault::LoadFault;
 
 pub(super) const FILE: &str = "config.json";
 

@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::engine::{Files, LlamaGuard};
-use super::fault::LoadFault;
-use super::settings::{Bos, EngineSettings, Window};
-use super::weights::Weights;
+use crate::llama_guard::engine::{Files, LlamaGuard};
+use crate::llama_guard::fault::LoadFault;
+use crate::llama_guard::settings::{Bos, EngineSettings, Window};
+use crate::llama_guard::weights::Weights;
 
 const CONFIG: &[u8] = include_bytes!("../../models/embedded-guard/config.json");
 const TOKENIZER: &[u8] = include_bytes!("../../models/embedded-guard/tokenizer.json");

@@ -10,14 +10,14 @@ use crate::guard::{Classifier, GuardCard};
 use crate::transcript::Transcript;
 use crate::verdict::{Coverage, Judgement, Scores, Unscored};
 
-use super::config::{self, ModelConfig};
-use super::family::Family;
-use super::fault::LoadFault;
-use super::forward::{Llama, Packed};
-use super::prompt::{self, Prompted, Prompts, WindowPrompt};
-use super::score::scores;
-use super::settings::EngineSettings;
-use super::weights::{Weights, read};
+use crate::llama_guard::config::{self, ModelConfig};
+use crate::llama_guard::family::Family;
+use crate::llama_guard::fault::LoadFault;
+use crate::llama_guard::forward::{Llama, Packed};
+use crate::llama_guard::prompt::{self, Prompted, Prompts, WindowPrompt};
+use crate::llama_guard::score::scores;
+use crate::llama_guard::settings::EngineSettings;
+use crate::llama_guard::weights::{Weights, read};
 
 /// Tokens that go through the model together. More would only take longer to answer the first.
 const BUDGET: usize = 2048;

@@ -3,11 +3,11 @@
 
 use candle_core::{Device, IndexOp, Result, Tensor};
 
-use super::attention::{Heads, Span, attend};
-use super::config::{ModelConfig, Rope};
-use super::fault::LoadFault;
-use super::kernels::{Add, Gated, Norm, Rotate};
-use super::weights::Weights;
+use crate::llama_guard::attention::{Heads, Span, attend};
+use crate::llama_guard::config::{ModelConfig, Rope};
+use crate::llama_guard::fault::LoadFault;
+use crate::llama_guard::kernels::{Add, Gated, Norm, Rotate};
+use crate::llama_guard::weights::Weights;
 
 /// A Llama model in f32 on the CPU.
 pub struct Llama {

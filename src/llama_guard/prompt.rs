@@ -9,9 +9,9 @@ use tokenizers::Tokenizer;
 
 use crate::transcript::{Role, Transcript, Turn};
 
-use super::family::Family;
-use super::fault::LoadFault;
-use super::settings::{Bos, EngineSettings, Window};
+use crate::llama_guard::family::Family;
+use crate::llama_guard::fault::LoadFault;
+use crate::llama_guard::settings::{Bos, EngineSettings, Window};
 
 pub(super) const FILE: &str = "tokenizer.json";
 const BEGIN_OF_TEXT: &str = "<|begin_of_text|>";

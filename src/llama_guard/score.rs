@@ -2,8 +2,8 @@
 
 use crate::verdict::{Score, Scores, Unscored};
 
-use super::kernels::sum_exp;
-use super::prompt::Words;
+use crate::llama_guard::kernels::sum_exp;
+use crate::llama_guard::prompt::Words;
 
 /// How much probability outside the two words means that something derailed the guard.
 const MOST_RESIDUAL: f64 = 0.5;

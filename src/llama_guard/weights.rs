@@ -13,7 +13,7 @@ use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::fault::LoadFault;
+use crate::llama_guard::fault::LoadFault;
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -104,7 +104,7 @@ impl Weights {
             let reason = format!(
                 "has shape {:?}, but {} asks for {shape:?}",
                 tensor.dims(),
-                super::config::FILE
+                crate::llama_guard::config::FILE
             );
             return Err(tensor_fault(file, name, reason));
         }
