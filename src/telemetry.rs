@@ -26,7 +26,7 @@ pub const GUARD_TOKENS: &str = "wardgate_guard_tokens_total";
 pub const GUARD_QUEUE: &str = "wardgate_guard_queue_tokens";
 /// What the gateway added to an exchange, guard, client and upstream excluded.
 pub const OVERHEAD: &str = "wardgate_overhead_seconds";
-/// Audit lines written and not yet on disk.
+/// Audit lines that wait to be brought to disk.
 pub const AUDIT_QUEUE: &str = "wardgate_audit_queue";
 /// The build, as labels.
 pub const BUILD_INFO: &str = "wardgate_build_info";
@@ -152,7 +152,7 @@ impl Metrics {
         self.overhead.observe(added.as_secs_f64());
     }
 
-    /// Notes how many audit lines are not on disk yet.
+    /// Notes how many audit lines wait to be brought to disk.
     pub fn audit_queue(&self, lines: u64) {
         self.audit_queue.set(i64::try_from(lines).unwrap_or(i64::MAX));
     }

@@ -39,6 +39,7 @@ pub fn answer(path: &str, state: &AdminState) -> Answer {
         "/readyz" => readiness(state),
         "/metrics" => {
             state.metrics.guard_queue(state.guard.queued_bytes());
+            state.metrics.audit_queue(state.audit.waiting());
             Answer { status: 200, content_type: PROMETHEUS, body: state.metrics.render() }
         }
         _ => Answer { status: 404, content_type: TEXT, body: "not found\n".to_owned() },

@@ -121,11 +121,11 @@ impl AuditLog {
         let lock = lock(&folder)?;
         let hasher = Hasher::new(settings.key.as_deref());
         let end = verify::end(&folder, &hasher)?;
-        let file = create(&folder).map_err(open)?;
         let (seq, prev, torn) = match end {
             Some(end) => (end.seq, end.hash, end.torn),
             None => (0, hasher.origin(), 0),
         };
+        let file = create(&folder, seq + 1).map_err(open)?;
         let state = State {
             file: Arc::new(file),
             written: 0,
@@ -169,9 +169,9 @@ impl AuditLog {
         !self.shared.lock().broken
     }
 
-    /// How many lines are not on disk yet.
-    pub fn unsynced(&self) -> u64 {
-        self.shared.lock().seq.saturating_sub(self.shared.synced.borrow().seq)
+    /// How many lines wait to be brought to disk.
+    pub fn waiting(&self) -> u64 {
+        self.shared.lock().wanted.saturating_sub(self.shared.synced.borrow().seq)
     }
 
     /// Writes a line, and says which it is. Then it outlives the process.
@@ -238,7 +238,7 @@ impl Shared {
     }
 
     fn rotate(&self, state: &mut State) -> Result<(), AuditError> {
-        let fresh = state.file.sync_data().and_then(|()| create(&self.folder));
+        let fresh = state.file.sync_data().and_then(|()| create(&self.folder, state.seq + 1));
         match fresh {
             Ok(file) => {
                 state.file = Arc::new(file);
@@ -300,9 +300,11 @@ fn lock(folder: &Path) -> Result<File, AuditError> {
     }
 }
 
-fn create(folder: &Path) -> io::Result<File> {
-    // Names sort by time, and by chance within a millisecond only where one process makes both.
-    let name = format!("audit-{}.jsonl", Ulid::new());
+/// Makes the next file of a log, which will begin with line `first`.
+fn create(folder: &Path, first: u64) -> io::Result<File> {
+    // Names sort by the lines inside, whatever the clock says. A file that was never written to keeps
+    // its number, and the next one with the same number another end.
+    let name = format!("audit-{first:012}-{}.jsonl", Ulid::new());
     let file =
         OpenOptions::new().create_new(true).append(true).mode(0o600).open(folder.join(name))?;
     // The name itself must outlive the machine, too.
