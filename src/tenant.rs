@@ -144,13 +144,10 @@ impl Tenants {
         Ok(tenants)
     }
 
-    /// Who has this key. Without a key it is the anonymous tenant, if there is one; a key that nobody
-    /// has is nobody's.
+    /// Who has this key; without a known key the anonymous tenant, if there is one. So that clients
+    /// may bring the credential of the upstream, an unknown key is not told from none.
     pub fn find(&self, key: Option<&str>) -> Option<&Arc<Tenant>> {
-        match key {
-            Some(key) => self.by_key.get(&KeyDigest::of(key)),
-            None => self.anonymous.as_ref(),
-        }
+        key.and_then(|key| self.by_key.get(&KeyDigest::of(key))).or(self.anonymous.as_ref())
     }
 }
 
@@ -192,15 +189,18 @@ mod tests {
 
     #[test]
     fn a_key_is_its_owners_alone() {
-        let tenants =
-            Tenants::new(vec![entry("a", &["one", "two"], false), entry("b", &["three"], true)])
-                .expect("distinct");
-        let who = |key: Option<&str>| tenants.find(key).map(|tenant| tenant.id.to_string());
-        assert_eq!(who(Some("two")).as_deref(), Some("a"));
-        assert_eq!(who(Some("three")).as_deref(), Some("b"));
-        assert_eq!(who(None).as_deref(), Some("b"));
-        for wrong in ["", "on", "onee", "ONE", " one", "one\0"] {
-            assert_eq!(who(Some(wrong)), None, "{wrong:?}");
+        for anonymous in [false, true] {
+            let a = entry("a", &["one", "two"], false);
+            let b = entry("b", &["three"], anonymous);
+            let tenants = Tenants::new(vec![a, b]).expect("distinct");
+            let who = |key: Option<&str>| tenants.find(key).map(|tenant| tenant.id.to_string());
+            assert_eq!(who(Some("two")).as_deref(), Some("a"));
+            assert_eq!(who(Some("three")).as_deref(), Some("b"));
+            let nobody = anonymous.then_some("b");
+            assert_eq!(who(None).as_deref(), nobody);
+            for unknown in ["", "on", "onee", "ONE", " one", "one\0"] {
+                assert_eq!(who(Some(unknown)).as_deref(), nobody, "{unknown:?}");
+            }
         }
     }
 
