@@ -1,6 +1,6 @@
 //! Which model judges, brought up as a guard.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::config::GuardModel;
 use crate::guard::{Guard, Settings};
@@ -8,6 +8,9 @@ use crate::guard::{Guard, Settings};
 /// Loads a model and starts its guard; says on stderr what the guard is not.
 #[cfg(feature = "candle")]
 pub(super) fn start(model: GuardModel, prepend_bos: bool, settings: &Settings) -> Result<Guard> {
+    use anyhow::Context;
+
+    use crate::cli::output;
     use crate::guard::{Classifier, LoadError};
     use crate::llama_guard::{self, Bos, EngineSettings, LlamaGuard};
 
@@ -26,9 +29,9 @@ pub(super) fn start(model: GuardModel, prepend_bos: bool, settings: &Settings) -
     });
     let guard = guard.context("the guard could not be loaded")?;
     let card = guard.card();
-    crate::cli::output::complain(&format!("guard {card}"));
+    output::complain(&format!("guard {card}"));
     for warning in &card.warnings {
-        crate::cli::output::complain(&format!("  note: {warning}"));
+        output::complain(&format!("  note: {warning}"));
     }
     Ok(guard)
 }
@@ -36,6 +39,5 @@ pub(super) fn start(model: GuardModel, prepend_bos: bool, settings: &Settings) -
 /// Says that there is no engine in this build.
 #[cfg(not(feature = "candle"))]
 pub(super) fn start(_model: GuardModel, _prepend_bos: bool, _settings: &Settings) -> Result<Guard> {
-    let _: Result<()> = Err(anyhow::anyhow!("unused")).context("unused");
     anyhow::bail!("this build has no engine; build it with its default features")
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use tracing::Instrument;
 use ulid::Ulid;
 
 use crate::audit::{AuditDraft, Opening, Outcome};
@@ -92,13 +93,13 @@ impl<'a> Exchange<'a> {
         downstream.stamp("x-wardgate-exchange", self.id.clone());
         downstream.stamp("x-wardgate-policy", self.tenant.policy.label());
         let span = tracing::debug_span!("exchange", id = %self.id, tenant = %self.tenant.id);
-        let conversed = {
-            let _entered = span.clone();
+        let conversed = async {
             match self.route {
                 Route::ChatCompletions => self.chat(downstream).await,
                 Route::Models => self.models(downstream).await,
             }
         };
+        let conversed = conversed.instrument(span).await;
         let ending = match conversed {
             Ok(ending) => ending,
             Err(failure) => self.fail(downstream, &failure).await,
