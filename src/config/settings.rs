@@ -71,7 +71,7 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
         .map_err(|error| Problems(vec![Problem::of(path, format!("cannot be read: {error}"))]))?;
     let file: File = toml::from_str(&text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
-        let what = format!("{}; see README.md for the keys there are", error.message());
+        let what = format!("{}; examples/reference/gateway.toml shows every key", error.message());
         Problems(vec![Problem::at(path, &text, offset, what)])
     })?;
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
@@ -81,7 +81,11 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
         Some(settings) if reading.problems.is_empty() => {
             Ok(Loaded { settings, warnings: reading.warnings })
         }
-        _ => Err(Problems(reading.problems)),
+        _ => {
+            let mut problems = reading.problems;
+            problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+            Err(Problems(problems))
+        }
     }
 }
 
@@ -109,6 +113,9 @@ fn compile(path: &Path, source: &str) -> Result<(Policy, Vec<Problem>), Problems
     }
 }
 
+/// A number that may be left out.
+type Count = Option<Spanned<u64>>;
+
 struct Reading<'a> {
     path: &'a Path,
     text: &'a str,
@@ -124,7 +131,10 @@ impl Reading<'_> {
         let admin = self.address(&file.admin);
         if let (Some(listen), Some(admin)) = (listen, admin) {
             if listen == admin && listen.port() != 0 {
-                self.problem(&file.admin, "is where `listen` is; give the admin plane its own");
+                self.problem(
+                    &file.admin,
+                    "`admin` is where `listen` is; give the admin plane its own",
+                );
             }
             if !admin.ip().is_loopback() {
                 let what = "the admin plane has no authentication, and this address is not a \
@@ -322,16 +332,16 @@ impl Reading<'_> {
             Some("prepend") => true,
             Some(_) => {
                 if let Some(place) = &written.bos {
-                    self.problem(place, "is neither \"none\" nor \"prepend\"");
+                    self.problem(place, "`bos` is neither \"none\" nor \"prepend\"");
                 }
                 false
             }
         };
         let default = guard::Settings::default();
         let settings = guard::Settings {
-            deadline: self.millis(written.deadline_ms.as_ref(), default.deadline),
-            queue_bytes: self.count(written.queue_bytes.as_ref(), default.queue_bytes),
-            batch_bytes: self.count(written.batch_bytes.as_ref(), default.batch_bytes),
+            deadline: self.millis("deadline_ms", &written.deadline_ms, default.deadline),
+            queue_bytes: self.count("queue_bytes", &written.queue_bytes, default.queue_bytes),
+            batch_bytes: self.count("batch_bytes", &written.batch_bytes, default.batch_bytes),
         };
         (model, prepend_bos, settings)
     }
@@ -349,9 +359,16 @@ impl Reading<'_> {
             url,
             models,
             credential,
-            connect_timeout: self
-                .millis(written.connect_timeout_ms.as_ref(), Duration::from_secs(5)),
-            read_timeout: self.millis(written.read_timeout_ms.as_ref(), Duration::from_secs(120)),
+            connect_timeout: self.millis(
+                "connect_timeout_ms",
+                &written.connect_timeout_ms,
+                Duration::from_secs(5),
+            ),
+            read_timeout: self.millis(
+                "read_timeout_ms",
+                &written.read_timeout_ms,
+                Duration::from_secs(120),
+            ),
         })
     }
 
@@ -364,7 +381,7 @@ impl Reading<'_> {
                 && !url.authority().is_some_and(|authority| authority.as_str().contains('@'))
         });
         if url.is_none() {
-            let what = "is not a base URL; write http:// or https://, a host and a path, such as \
+            let what = "`url` is not a base URL; write http:// or https://, a host and a path, such as \
                         https://api.openai.com/v1";
             self.problem(written, what);
         }
@@ -383,7 +400,10 @@ impl Reading<'_> {
                 Ok(glob) => {
                     globs.add(glob);
                 }
-                Err(error) => self.problem(pattern, format!("is not a glob: {}", error.kind())),
+                Err(error) => self.problem(
+                    pattern,
+                    format!("`{}` is not a glob: {}", pattern.get_ref(), error.kind()),
+                ),
             }
         }
         globs.build().ok()
@@ -403,36 +423,57 @@ impl Reading<'_> {
             self.whole("has no [audit]; add it with path, the folder for the log");
             return None;
         };
+        let secret = written.key.as_ref().map(|key| self.secret(key));
         let durability = match &written.durability {
             None => audit::Durability::Disk,
             Some(word) => match word.get_ref().as_str() {
                 "disk" => audit::Durability::Disk,
                 "os" => audit::Durability::Os,
                 _ => {
-                    self.problem(word, "is neither \"disk\" nor \"os\"");
+                    self.problem(word, "`durability` is neither \"disk\" nor \"os\"");
                     return None;
                 }
             },
         };
-        let key = match &written.key {
-            Some(key) => Some(self.secret(key)?.into_bytes()),
+        let path = self.folder.join(&written.path);
+        let key = match secret {
+            Some(found) => Some(found?.into_bytes()),
             None => None,
         };
-        let path = self.folder.join(&written.path);
         Some(audit::Settings { path, key, durability })
     }
 
     fn limits(&mut self, written: &Limits) -> gateway::Limits {
         let default = gateway::Limits::default();
         gateway::Limits {
-            request_bytes: self.count(written.request_bytes.as_ref(), default.request_bytes),
-            response_bytes: self.count(written.response_bytes.as_ref(), default.response_bytes),
-            head_deadline: self.millis(written.head_deadline_ms.as_ref(), default.head_deadline),
-            body_deadline: self.millis(written.body_deadline_ms.as_ref(), default.body_deadline),
-            idle: self.millis(written.idle_ms.as_ref(), default.idle),
-            write_timeout: self.millis(written.write_timeout_ms.as_ref(), default.write_timeout),
-            connections: self.count(written.connections.as_ref(), default.connections),
-            grace: self.millis(written.grace_ms.as_ref(), default.grace),
+            request_bytes: self.count(
+                "request_bytes",
+                &written.request_bytes,
+                default.request_bytes,
+            ),
+            response_bytes: self.count(
+                "response_bytes",
+                &written.response_bytes,
+                default.response_bytes,
+            ),
+            head_deadline: self.millis(
+                "head_deadline_ms",
+                &written.head_deadline_ms,
+                default.head_deadline,
+            ),
+            body_deadline: self.millis(
+                "body_deadline_ms",
+                &written.body_deadline_ms,
+                default.body_deadline,
+            ),
+            idle: self.millis("idle_ms", &written.idle_ms, default.idle),
+            write_timeout: self.millis(
+                "write_timeout_ms",
+                &written.write_timeout_ms,
+                default.write_timeout,
+            ),
+            connections: self.count("connections", &written.connections, default.connections),
+            grace: self.millis("grace_ms", &written.grace_ms, default.grace),
             ..default
         }
     }
@@ -440,31 +481,38 @@ impl Reading<'_> {
     fn holdback(&mut self, written: &Stream) -> holdback::Settings {
         let default = holdback::Settings::default();
         let settings = holdback::Settings {
-            min_chars: self.count(written.min_chars.as_ref(), default.min_chars),
-            max_chars: self.count(written.max_chars.as_ref(), default.max_chars),
-            overlap_chars: self.count(written.overlap_chars.as_ref(), default.overlap_chars),
+            min_chars: self.count("min_chars", &written.min_chars, default.min_chars),
+            max_chars: self.count("max_chars", &written.max_chars, default.max_chars),
+            overlap_chars: self.count(
+                "overlap_chars",
+                &written.overlap_chars,
+                default.overlap_chars,
+            ),
             ..default
         };
         if settings.min_chars > settings.max_chars {
-            self.whole("[stream] min_chars is over max_chars; a window cannot be cut so");
+            let (least, most) = (settings.min_chars, settings.max_chars);
+            let what =
+                format!("[stream] `min_chars` is {least}, over `max_chars`, {most}; lower it");
+            self.whole(&what);
         }
         settings
     }
 
-    fn millis(&mut self, written: Option<&Spanned<u64>>, default: Duration) -> Duration {
-        self.positive(written).map_or(default, Duration::from_millis)
+    fn millis(&mut self, key: &str, written: &Count, default: Duration) -> Duration {
+        self.positive(key, written).map_or(default, Duration::from_millis)
     }
 
-    fn count(&mut self, written: Option<&Spanned<u64>>, default: usize) -> usize {
-        let count = self.positive(written).and_then(|count| usize::try_from(count).ok());
+    fn count(&mut self, key: &str, written: &Count, default: usize) -> usize {
+        let count = self.positive(key, written).and_then(|count| usize::try_from(count).ok());
         count.unwrap_or(default)
     }
 
-    fn positive(&mut self, written: Option<&Spanned<u64>>) -> Option<u64> {
-        let place = written?;
+    fn positive(&mut self, key: &str, written: &Count) -> Option<u64> {
+        let place = written.as_ref()?;
         let number = *place.get_ref();
         if number == 0 {
-            self.problem(place, "must be at least 1");
+            self.problem(place, format!("`{key}` is 0; it must be at least 1"));
         }
         Some(number)
     }

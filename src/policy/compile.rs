@@ -130,7 +130,7 @@ impl Reading<'_> {
 
     fn name(&mut self, root: &Table<'_, '_>) -> Option<String> {
         let Some((name, place)) = root.string("name", &mut self.faults) else {
-            if !root.is_string("name") {
+            if !root.has("name") {
                 self.faults.note(0..0, "the policy has no `name`", "give it one: name = \"mine\"");
             }
             return None;

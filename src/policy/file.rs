@@ -143,6 +143,11 @@ impl<'t, 's> Table<'t, 's> {
         }
     }
 
+    /// Whether there is such a key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
     /// Whether the value is a string, and not a table.
     pub(super) fn is_string(&self, key: &str) -> bool {
         self.get(key).is_some_and(|value| matches!(value.get_ref(), DeValue::String(_)))
