@@ -9,8 +9,6 @@ use crate::wire::reply;
 /// An event in the queue.
 pub(super) struct Held {
     pub(super) raw: Bytes,
-    /// What it costs in memory.
-    pub(super) cost: usize,
     /// The choices it mentions (`None`: it says something outside them), and whether there is
     /// anything in it to judge.
     pub(super) mentions: Vec<(Option<u32>, bool)>,
@@ -32,8 +30,8 @@ pub(super) enum Kind {
 }
 
 impl Held {
-    pub(super) fn new(raw: Bytes, cost: usize, kind: Kind) -> Self {
-        Self { raw, cost, mentions: Vec::new(), chunk: None, closing: Vec::new(), kind }
+    pub(super) fn new(raw: Bytes, kind: Kind) -> Self {
+        Self { raw, mentions: Vec::new(), chunk: None, closing: Vec::new(), kind }
     }
 
     /// Takes one choice out of the event; the whole event, where it says nothing of another.

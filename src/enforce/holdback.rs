@@ -11,8 +11,8 @@
 //! with `[DONE]`; what the upstream would still send, a count of tokens say, is not waited for.
 //!
 //! Bounds: an event has at most [`Settings::max_event_bytes`], or the stream is at fault. When more
-//! than half of [`Settings::max_held_bytes`] have come since a window was opened it is judged as it
-//! is; above the whole, [`Holdback::wants_upstream`] says no until windows are settled.
+//! than [`Settings::patience_bytes`] have come since a window was opened it is judged as it is. So
+//! whoever settles what is due before pushing on holds no more than that, an event and a push.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -38,8 +38,8 @@ pub struct Settings {
     pub max_chars: usize,
     /// How much of what was judged before is judged once more before the new text.
     pub overlap_chars: usize,
-    /// How many bytes may wait before no more are taken from the upstream.
-    pub max_held_bytes: usize,
+    /// How many bytes may come after the first of a window before it is judged as it is.
+    pub patience_bytes: usize,
     /// How long one event may be.
     pub max_event_bytes: usize,
 }
@@ -50,7 +50,7 @@ impl Default for Settings {
             min_chars: 120,
             max_chars: 400,
             overlap_chars: 160,
-            max_held_bytes: 1 << 20,
+            patience_bytes: 512 << 10,
             max_event_bytes: 1 << 20,
         }
     }
@@ -95,7 +95,6 @@ const EVENT_COST: usize = 96;
 /// # Ok::<(), wardgate::enforce::StreamFault>(())
 /// ```
 pub struct Holdback {
-    settings: Settings,
     choices: usize,
     reader: sse::Reader,
     /// From the first chunk with choices; and which event that was.
@@ -104,7 +103,6 @@ pub struct Holdback {
     queue: VecDeque<Held>,
     /// The number of the event at the front of the queue.
     front: u64,
-    held_bytes: usize,
     taken_bytes: u64,
     windows: Windows,
     cuts: Cuts,
@@ -123,14 +121,12 @@ impl Holdback {
     pub fn new(settings: Settings, question: Arc<str>, choices: u32) -> Self {
         Self {
             reader: sse::Reader::new(settings.max_event_bytes),
-            windows: Windows::new(settings.clone(), question),
-            settings,
+            windows: Windows::new(settings, question),
             choices: choices as usize,
             stamp: Stamp::default(),
             stamped: None,
             queue: VecDeque::new(),
             front: 0,
-            held_bytes: 0,
             taken_bytes: 0,
             cuts: Cuts::new(),
             end_event: None,
@@ -211,7 +207,6 @@ impl Holdback {
             let Some(held) = self.queue.pop_front() else { break };
             let event = self.front;
             self.front += 1;
-            self.held_bytes = self.held_bytes.saturating_sub(held.cost);
             out.extend(self.insert_first.take());
             let closing = match held.kind {
                 Kind::ClosingAll => self.windows.open_choices(event, &self.cuts),
@@ -237,11 +232,6 @@ impl Holdback {
         self.done || (self.closed && self.queue.is_empty())
     }
 
-    /// Whether the upstream may be read on.
-    pub fn wants_upstream(&self) -> bool {
-        !self.closed && self.held_bytes < self.settings.max_held_bytes
-    }
-
     fn closing_chunk(&self, event: u64, choice: u32) -> Bytes {
         match self.stamped {
             Some(stamped) if stamped <= event => self.stamp.closing_chunk(choice),
@@ -264,9 +254,7 @@ impl Holdback {
             return Ok(());
         }
         let number = self.front + self.queue.len() as u64;
-        let cost = event.raw.len() + EVENT_COST;
-        let mut held = Held::new(sse::one_reading(&event.raw), cost, Kind::Event);
-        self.taken_bytes += cost as u64;
+        let mut held = Held::new(sse::one_reading(&event.raw), Kind::Event);
         let aside: Vec<Piece<'_>> = event.aside.iter().map(|text| Piece::other(text)).collect();
         self.note(None, number, &aside, 0, &mut held)?;
         let mut seal_rest = false;
@@ -282,7 +270,7 @@ impl Holdback {
         for cut in self.cuts.keys() {
             held.without(*cut);
         }
-        self.held_bytes += cost;
+        self.taken_bytes += (event.raw.len() + EVENT_COST) as u64;
         self.queue.push_back(held);
         if is_done {
             self.windows.seal_all();
@@ -331,7 +319,7 @@ impl Holdback {
         if choice.is_none() && pieces.is_empty() && unread == 0 {
             return Ok(());
         }
-        let at = self.taken_bytes - held.cost as u64;
+        let at = self.taken_bytes;
         let judged = self.windows.take(choice, (number, at), pieces, unread);
         match held.mentions.iter_mut().find(|(mentioned, _)| *mentioned == choice) {
             Some((_, judges)) => *judges |= judged,
@@ -357,7 +345,7 @@ impl Holdback {
             None => self.truncate(from),
         }
         if first >= self.queue.len() {
-            self.queue.push_back(Held::new(Bytes::new(), 0, Kind::Event));
+            self.queue.push_back(Held::new(Bytes::new(), Kind::Event));
         }
         if let Some(held) = self.queue.get_mut(first) {
             match choice {
@@ -365,7 +353,7 @@ impl Holdback {
                     held.closing.push(choice);
                     held.closing.sort_unstable();
                 }
-                None => *held = Held::new(Bytes::new(), held.cost, Kind::ClosingAll),
+                None => *held = Held::new(Bytes::new(), Kind::ClosingAll),
             }
         }
         self.conclude();
@@ -381,14 +369,13 @@ impl Holdback {
         self.truncate(end);
         self.windows.seal_all();
         self.closed = true;
-        self.queue.push_back(Held::new(Bytes::from_static(reply::DONE), 0, Kind::Done));
+        self.queue.push_back(Held::new(Bytes::from_static(reply::DONE), Kind::Done));
     }
 
     /// Forgets all events behind `end`, and what they say.
     fn truncate(&mut self, end: u64) {
         while self.front + self.queue.len() as u64 > end + 1 {
-            let Some(held) = self.queue.pop_back() else { break };
-            self.held_bytes = self.held_bytes.saturating_sub(held.cost);
+            self.queue.pop_back();
         }
         self.windows.truncate(end);
     }

@@ -81,7 +81,7 @@ impl Windows {
     /// have come. What is said outside the choices is judged whenever a choice is: it would keep it
     /// waiting. Then all choices are, since what is said outside may end them all.
     pub(super) fn seal_full(&mut self, at: u64, rest_too: bool) {
-        let patience = (self.settings.max_held_bytes / 2) as u64;
+        let patience = self.settings.patience_bytes as u64;
         let open = self.tracks.iter().filter(|(_, track)| track.is_open());
         let full = open.filter(|(_, track)| {
             track.is_full(&self.settings)

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -270,7 +269,6 @@ fn a_stream_with_two_readings_is_at_fault() {
         hold.push(say(0, "hi").as_bytes()).unwrap();
         assert!(matches!(hold.push(bad.as_bytes()), Err(StreamFault::Json(_))), "{bad}");
         assert_eq!(hold.released(), "", "what was not judged stays held back");
-        assert!(!hold.wants_upstream());
     }
     assert!(matches!(drive(&[b"data: \xff\n\n"], 1, AT_ONCE), Err(StreamFault::Events(_))));
     let many: Vec<String> = (0..200).map(|index| say(index, "x")).collect();
@@ -279,21 +277,22 @@ fn a_stream_with_two_readings_is_at_fault() {
 
 #[test]
 fn what_is_held_is_bounded_and_never_stuck() {
-    let small = Settings { max_held_bytes: 4000, ..settings() };
+    let small = Settings { patience_bytes: 2000, ..settings() };
     let mut hold = Holdback::new(small, Arc::from(""), 2);
     hold.push(say(0, "waits").as_bytes()).unwrap();
     let silent = chunk(json!([{"index": 1, "delta": {}}]));
     let mut pushed = 0;
-    while hold.wants_upstream() {
+    let window = loop {
         hold.push(silent.as_bytes()).unwrap();
         pushed += 1;
-    }
-    assert!(pushed < 40, "{pushed}");
-    let window = hold.due().unwrap();
+        match hold.due() {
+            Some(window) => break window,
+            None => assert!(pushed < 20, "{pushed}"),
+        }
+    };
     assert_eq!(window.choice, Some(0));
     hold.settle(window, Ruling::Pass);
     assert_eq!(hold.released().len(), say(0, "waits").len() + pushed * silent.len());
-    assert!(hold.wants_upstream());
 }
 
 #[test]
@@ -310,19 +309,6 @@ fn our_own_events_stand_first_and_last() {
     hold.end().unwrap();
     assert_eq!(hold.released(), "data: last\n\n");
     assert!(hold.ended());
-}
-
-#[test]
-fn many_tiny_events_take_linear_time() {
-    let time = |events: usize| {
-        let stream = say(0, "a ").repeat(events);
-        let start = Instant::now();
-        drive(&[stream.as_bytes()], 1, AT_ONCE).unwrap();
-        start.elapsed().as_secs_f64() / events as f64
-    };
-    time(500);
-    let (few, many) = (time(2_000), time(100_000));
-    assert!(many < 10.0 * few, "{few} s an event when few, {many} s when many");
 }
 
 /// What a client reads: per choice and field, the text of all events together.
