@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -96,13 +97,19 @@ struct Synced {
     broken: bool,
 }
 
-/// Stops the syncing thread when the last clone of the log goes.
-struct Syncer(Arc<Shared>);
+/// Ends the syncing thread when the last clone of the log goes; then the folder is free.
+struct Syncer {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
 
 impl Drop for Syncer {
     fn drop(&mut self) {
-        self.0.lock().closing = true;
-        self.0.work.notify_all();
+        self.shared.lock().closing = true;
+        self.shared.work.notify_all();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
@@ -146,11 +153,12 @@ impl AuditLog {
             _lock: lock,
         });
         let syncing = Arc::clone(&shared);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || syncing.sync())
             .map_err(open)?;
-        let log = Self { _syncer: Arc::new(Syncer(Arc::clone(&shared))), shared };
+        let syncer = Syncer { shared: Arc::clone(&shared), thread: Some(thread) };
+        let log = Self { shared, _syncer: Arc::new(syncer) };
         if torn > 0 {
             let mut fields = Map::new();
             fields.insert("torn_bytes".to_owned(), torn.into());
