@@ -149,8 +149,11 @@ impl<'a> Exchange<'a> {
                     prompt.get().n(),
                 );
                 let ending = self.stream(downstream, &mut response, &mut inspector, hold).await?;
-                upstreams.release(upstream, response).await;
                 downstream.finish().await?;
+                if ending.outcome == Outcome::Delivered {
+                    response.end_soon().await;
+                    upstreams.release(upstream, response).await;
+                }
                 ending
             }
             kind => {

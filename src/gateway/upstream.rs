@@ -323,6 +323,15 @@ impl Response {
         Ok(piece)
     }
 
+    /// Waits a moment for the end of a body whose last event has been read: behind `[DONE]` there is
+    /// nothing but it, and a connection that was read to the end serves again.
+    pub(crate) async fn end_soon(&mut self) {
+        const SOON: Duration = Duration::from_millis(20);
+        if !self.finished {
+            let _ = tokio::time::timeout(SOON, self.next()).await;
+        }
+    }
+
     /// The whole body, within a bound.
     pub(crate) async fn whole(&mut self, limit: usize) -> Result<Bytes, UpstreamFault> {
         let mut body = BytesMut::new();

@@ -39,6 +39,19 @@ async fn a_harmless_stream_passes_byte_for_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_read_to_its_end_leaves_the_upstreams_connection_to_the_next() {
+    let events = harmless();
+    let gateway = TestGateway::start(Upstream::answering(upstream::events(&events)).await).await;
+    let mut client = Client::connect(gateway.data).await;
+    for _ in 0..3 {
+        client.send(post(&chat_stream("hello"))).await;
+        let answer = client.answer().await.expect("an answer");
+        assert_eq!(answer.text(), events.concat());
+    }
+    gateway.upstream.seen(|seen| assert_eq!(seen.connections, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_harmful_stream_is_cut_with_its_end_said() {
     let mut events = harmless();
     events.insert(40, delta(0, "and now the can"));
