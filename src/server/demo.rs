@@ -54,6 +54,8 @@ pub struct DemoServer {
     /// Where it listens, on loopback.
     pub address: SocketAddr,
     _runtime: Runtime,
+    /// pingora takes its going for a shutdown.
+    _going_on: watch::Sender<bool>,
 }
 
 impl DemoServer {
@@ -66,11 +68,11 @@ impl DemoServer {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let entered = runtime.enter();
-        let (_, shutdown) = watch::channel(false);
+        let (going_on, shutdown) = watch::channel(false);
         let address =
             listen("demo", SocketAddr::from(([127, 0, 0, 1], 0)), DemoUpstream, shutdown)?;
         drop(entered);
-        Ok(Self { address, _runtime: runtime })
+        Ok(Self { address, _runtime: runtime, _going_on: going_on })
     }
 }
 
