@@ -86,6 +86,22 @@ fn every_file_says_what_it_is_for() {
     }
 }
 
+#[test]
+fn every_invariant_names_tests_that_exist() {
+    let page = fs::read_to_string(root().join("lib.rs")).unwrap();
+    let invariants =
+        page.split("# Invariants").nth(1).unwrap().split("# Decisions").next().unwrap();
+    let lists = invariants.split("(held by ").skip(1).map(|rest| rest.split(')').next().unwrap());
+    let named: Vec<&str> = lists.flat_map(|list| list.split('`').skip(1).step_by(2)).collect();
+    assert!(named.len() > 20, "only {} tests are named", named.len());
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let files = sources(root()).into_iter().chain(sources(tests));
+    let code: String = files.map(|file| fs::read_to_string(file).unwrap()).collect();
+    let missing = named.iter().filter(|name| !code.contains(&format!("fn {name}(")));
+    let missing: Vec<&&str> = missing.collect();
+    assert!(missing.is_empty(), "no such tests: {missing:?}");
+}
+
 /// Looks at each line of production code; says where each fault stands.
 fn faults(look: impl Fn(&str, &str, &str) -> Vec<String>) -> Vec<String> {
     let root = root();
