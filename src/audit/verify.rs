@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -150,9 +151,17 @@ fn walk(
         if reader.read_until(b'\n', &mut bytes).map_err(read)? == 0 {
             return Ok(0);
         }
-        let Some(line) = bytes.strip_suffix(b"\n") else { return Ok(bytes.len() as u64) };
         number += 1;
         let fault = |what| VerifyError::Line { path: path.to_owned(), line: number, what };
+        let Some(line) = bytes.strip_suffix(b"\n") else {
+            // A write that was cut short leaves the beginning of a line, never more than one.
+            return match serde_json::from_slice::<IgnoredAny>(&bytes) {
+                Err(error) if !error.is_eof() => {
+                    Err(fault("was changed: it is no line's beginning"))
+                }
+                _ => Ok(bytes.len() as u64),
+            };
+        };
         let line = std::str::from_utf8(line).map_err(|_| fault("is not UTF-8"))?;
         let hash = hasher.check(line).ok_or_else(|| fault("was changed: its hash is another"))?;
         let value: Value = serde_json::from_str(line).map_err(|_| fault("is not JSON"))?;
