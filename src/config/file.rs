@@ -1,9 +1,11 @@
 //! gateway.toml as written. Unknown keys are refused, by serde, at every level.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue, Deserializer, Error};
 
 /// The whole file.
 #[derive(Deserialize)]
@@ -102,4 +104,70 @@ fn listen() -> Spanned<String> {
 
 fn admin() -> Spanned<String> {
     Spanned::new(0..0, "127.0.0.1:9090".to_owned())
+}
+
+impl File {
+    /// Reads the text. serde stops at the first fault, and an operator wants all of them: so what is at
+    /// fault is taken out, and the rest read again. No file is given when something that it cannot do
+    /// without is missing.
+    pub(super) fn read(text: &str) -> (Option<Self>, Vec<Error>) {
+        let mut root = match DeTable::parse(text) {
+            Ok(root) => root,
+            Err(error) => return (None, vec![error]),
+        };
+        let mut faults = Vec::new();
+        let mut taken_out = Vec::new();
+        let mut is_whole = true;
+        loop {
+            let error = match Self::deserialize(Deserializer::from(root.clone())) {
+                Ok(file) => return (is_whole.then_some(file), faults),
+                Err(error) => error,
+            };
+            let missing = error.message().strip_prefix("missing field ");
+            is_whole &= missing.is_none();
+            // What we took out ourselves was named before.
+            let is_ours = missing.is_some_and(|key| taken_out.iter().any(|taken| taken == key));
+            let out = error.span().and_then(|span| take_out(root.get_mut(), &span));
+            if !is_ours {
+                faults.push(error);
+            }
+            let Some(key) = out else { return (None, faults) };
+            taken_out.push(format!("`{key}`"));
+        }
+    }
+}
+
+/// Takes out the innermost entry or item that stands at `span`, and says under which key.
+fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> Option<String> {
+    let deeper = table.iter_mut().find_map(|(key, value)| match value.get_mut() {
+        DeValue::Table(below) => take_out(below, span),
+        DeValue::Array(items) => take_out_item(items, key.get_ref(), span),
+        _ => None,
+    });
+    if deeper.is_some() {
+        return deeper;
+    }
+    let at_fault = table.iter().find(|(key, value)| key.span() == *span || value.span() == *span);
+    let key = at_fault.map(|(key, _)| key.get_ref().to_string())?;
+    table.remove(key.as_str());
+    Some(key)
+}
+
+fn take_out_item(items: &mut DeArray<'_>, key: &str, span: &Range<usize>) -> Option<String> {
+    let deeper = items.iter_mut().find_map(|item| match item.get_mut() {
+        DeValue::Table(below) => take_out(below, span),
+        _ => None,
+    });
+    if deeper.is_some() {
+        return deeper;
+    }
+    let at_fault = items.iter().position(|item| item.span() == *span)?;
+    let mut others = DeArray::new();
+    for (position, item) in items.iter().enumerate() {
+        if position != at_fault {
+            others.push(item.clone());
+        }
+    }
+    *items = others;
+    Some(key.to_owned())
 }

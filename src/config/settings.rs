@@ -34,6 +34,8 @@ pub struct Settings {
     pub guard: guard::Settings,
     /// The model providers.
     pub upstreams: Vec<gateway::UpstreamSettings>,
+    /// All policies by name, also those of no tenant.
+    pub policies: BTreeMap<String, Arc<Policy>>,
     /// Tenants and policies.
     pub snapshot: Arc<Snapshot>,
     /// The audit log.
@@ -69,15 +71,16 @@ pub struct Loaded {
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Problems> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Problems(vec![Problem::of(path, format!("cannot be read: {error}"))]))?;
-    let file: File = toml::from_str(&text).map_err(|error| {
+    let (file, faults) = File::read(&text);
+    let problem = |error: &toml::de::Error| {
         let offset = error.span().map_or(0, |span| span.start);
         let what = format!("{}; examples/reference/gateway.toml shows every key", error.message());
-        Problems(vec![Problem::at(path, &text, offset, what)])
-    })?;
+        Problem::at(path, &text, offset, what)
+    };
+    let problems = faults.iter().map(problem).collect();
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    let mut reading =
-        Reading { path, text: &text, folder, env, problems: Vec::new(), warnings: Vec::new() };
-    match reading.settings(file) {
+    let mut reading = Reading { path, text: &text, folder, env, problems, warnings: Vec::new() };
+    match file.and_then(|file| reading.settings(file)) {
         Some(settings) if reading.problems.is_empty() => {
             Ok(Loaded { settings, warnings: reading.warnings })
         }
@@ -161,6 +164,7 @@ impl Reading<'_> {
             prepend_bos,
             guard,
             upstreams,
+            policies,
             snapshot: snapshot?,
             audit: audit?,
             limits,
