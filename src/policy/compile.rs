@@ -207,9 +207,14 @@ impl Reading<'_> {
             let Some(table) = tables.table(&code, &mut Faults::default()) else { continue };
             let key = phase.as_str();
             if table.is_string(key) {
-                let allow = table.word(key, &[("allow", ())], &mut self.faults);
-                if allow.is_some() && !excepted.contains(&category) {
-                    excepted.push(category);
+                match table.string(key, &mut self.faults) {
+                    Some((word, place)) if word != "allow" => {
+                        let what = format!("`{}` is \"{word}\"", table.below(key));
+                        let remedy = "write \"allow\", or thresholds such as { block = 0.5 }";
+                        self.faults.note(place, what, remedy);
+                    }
+                    _ if excepted.contains(&category) => {}
+                    _ => excepted.push(category),
                 }
                 continue;
             }
@@ -255,7 +260,7 @@ impl Reading<'_> {
         let redact = self.threshold(&table, Action::Redact);
         let block = self.threshold(&table, Action::Block);
         if let Some((_, place)) = &redact {
-            let what = format!("`{}` is not there yet", table.below("redact"));
+            let what = format!("`{}` is not yet carried out", table.below("redact"));
             self.faults.note(place.clone(), what, "use annotate or block until it is");
         }
         let score = |written: Option<(Score, Range<usize>)>| written.map(|(score, _)| score);
