@@ -14,6 +14,10 @@ pub(super) fn start(model: GuardModel, prepend_bos: bool, settings: &Settings) -
     use crate::guard::{Classifier, LoadError};
     use crate::llama_guard::{self, Bos, EngineSettings, LlamaGuard};
 
+    let place = match &model {
+        GuardModel::Embedded => "the embedded guard".to_owned(),
+        GuardModel::Folder(folder) => format!("the guard in {}", folder.display()),
+    };
     let guard = Guard::start(settings, move || {
         let loaded = match &model {
             GuardModel::Embedded => llama_guard::embedded(),
@@ -27,7 +31,7 @@ pub(super) fn start(model: GuardModel, prepend_bos: bool, settings: &Settings) -
             Err(fault) => Err(LoadError(Box::new(fault))),
         }
     });
-    let guard = guard.context("the guard could not be loaded")?;
+    let guard = guard.with_context(|| format!("{place} could not be loaded"))?;
     let card = guard.card();
     output::complain(&format!("guard {card}"));
     for warning in &card.warnings {

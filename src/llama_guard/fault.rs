@@ -7,12 +7,12 @@ use std::io;
 #[non_exhaustive]
 pub enum LoadFault {
     /// A file is missing or cannot be read.
-    #[error("{file}: cannot be read: {source}")]
+    #[error("{file}: cannot be read: {cause}")]
     Read {
         /// The file.
         file: String,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file is not what its name says.
     #[error("{file}: {reason}")]

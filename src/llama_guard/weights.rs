@@ -114,7 +114,7 @@ impl Weights {
 
 /// The file in the folder, or the fault that names it.
 pub(super) fn read(folder: &Path, file: &str) -> Result<Vec<u8>, LoadFault> {
-    fs::read(folder.join(file)).map_err(|source| LoadFault::Read { file: file.to_owned(), source })
+    fs::read(folder.join(file)).map_err(|cause| LoadFault::Read { file: file.to_owned(), cause })
 }
 
 fn weight_map(index: &[u8]) -> Result<BTreeMap<String, String>, LoadFault> {
