@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -11,12 +12,12 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use crate::cli::{check, engine, output};
-use crate::config::{self, GuardModel};
-use crate::guard::{Guard, Lane, Settings};
+use crate::config::{self, GuardModel, Settings};
+use crate::guard::{self, Guard, Lane};
 use crate::policy::{self, Phase, Policy, SHIPPED, decide};
 use crate::taxonomy::Taxonomy;
 use crate::transcript::Transcript;
-use crate::verdict::Judgement;
+use crate::verdict::{Judgement, Unscored};
 use crate::wire::ChatRequest;
 
 /// How long one verdict may take here: longer than behind a gateway.
@@ -56,63 +57,72 @@ enum Role {
     Agent,
 }
 
+/// What is to be judged.
+struct Asked {
+    transcripts: Vec<Transcript>,
+    /// How many parts nobody can read.
+    unread: u64,
+    phase: Phase,
+}
+
 impl Classify {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let (guard, policies) = self.guard()?;
-        let policy = self.policy(policies)?;
-        let (transcripts, phase) = self.transcripts()?;
+        let settings = match &self.config {
+            Some(path) => Some(config::load(path, &check::env)?.settings),
+            None => None,
+        };
+        // What is wrong with the question shows before a large guard is loaded.
+        let policy = self.policy(settings.as_ref())?;
+        let asked = self.asked()?;
+        let guard = self.guard(settings)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let begun = Instant::now();
-        let judged = runtime.block_on(guard.judge(transcripts, Lane::default()));
+        let judged = runtime.block_on(guard.judge(asked.transcripts, Lane::default()));
         let ms = begun.elapsed().as_secs_f64() * 1000.0;
-        self.report(&guard, &judged.judgement, &policy, phase, ms)?;
+        let mut judgement = judged.judgement;
+        if asked.unread > 0 {
+            judgement.absorb(Judgement::unscored(Unscored::Unreadable, asked.unread));
+        }
+        self.report(&guard, &judgement, &policy, asked.phase, ms)?;
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The guard of --guard, or of --config, or the embedded one; and the policies beside the config.
-    fn guard(&self) -> Result<(Guard, Option<PathBuf>)> {
-        let (mut model, mut bos, mut settings) = (GuardModel::Embedded, false, Settings::default());
-        if let Some(path) = &self.config {
-            let loaded = config::load(path, &check::env)?;
-            (model, bos, settings) =
-                (loaded.settings.model, loaded.settings.prepend_bos, loaded.settings.guard);
-        }
+    /// The guard of --guard, or of --config, or the embedded one.
+    fn guard(&self, settings: Option<Settings>) -> Result<Guard> {
+        let (mut model, bos, mut bounds) = match settings {
+            Some(settings) => (settings.model, settings.prepend_bos, settings.guard),
+            None => (GuardModel::Embedded, false, guard::Settings::default()),
+        };
         match self.guard.as_deref() {
             None => {}
             Some("embedded") => model = GuardModel::Embedded,
             Some(folder) => model = GuardModel::Folder(PathBuf::from(folder)),
         }
-        settings.deadline = PATIENCE;
-        let beside = self.config.as_deref().and_then(Path::parent).map(Path::to_owned);
-        Ok((engine::start(model, bos, &settings)?, beside))
+        bounds.deadline = PATIENCE;
+        engine::start(model, bos, &bounds)
     }
 
-    fn policy(&self, beside: Option<PathBuf>) -> Result<Policy> {
-        if let Some((name, source)) = SHIPPED.iter().find(|(name, _)| *name == self.policy) {
+    /// The policy of this name, of --config or shipped, or the one in this file.
+    fn policy(&self, settings: Option<&Settings>) -> Result<Arc<Policy>> {
+        let named = self.policy.as_str();
+        let mut known: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+        if let Some(settings) = settings {
+            if let Some(policy) = settings.policies.get(named) {
+                return Ok(Arc::clone(policy));
+            }
+            known = settings.policies.keys().map(String::as_str).collect();
+        } else if let Some((name, source)) = SHIPPED.iter().find(|(name, _)| *name == named) {
             let compiled = policy::compile(source, name, &Taxonomy::llama_guard_2())?;
-            return Ok(compiled.policy);
+            return Ok(Arc::new(compiled.policy));
         }
-        let path = Path::new(&self.policy);
-        let path = if path.exists() {
-            path.to_owned()
-        } else {
-            let known: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
-            let Some(path) = beside
-                .map(|folder| folder.join("policies").join(format!("{}.toml", self.policy)))
-                .filter(|path| path.exists())
-            else {
-                bail!(
-                    "there is no policy `{}`; give a file, or one of: {}",
-                    self.policy,
-                    known.join(", ")
-                );
-            };
-            path
-        };
-        Ok(config::check_policy(&path)?.0)
+        let path = Path::new(named);
+        if !path.exists() {
+            bail!("there is no policy `{named}`; give a file, or one of: {}", known.join(", "));
+        }
+        Ok(Arc::new(config::check_policy(path)?.0))
     }
 
-    fn transcripts(&self) -> Result<(Vec<Transcript>, Phase)> {
+    fn asked(&self) -> Result<Asked> {
         if let Some(file) = &self.file {
             let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
             return conversation(&bytes).with_context(|| file.display().to_string());
@@ -125,10 +135,11 @@ impl Classify {
                 text
             }
         };
-        Ok(match self.role {
-            Role::User => (vec![Transcript::user(text)], Phase::Prompt),
-            Role::Agent => (vec![Transcript::agent("", text)], Phase::Response),
-        })
+        let (transcript, phase) = match self.role {
+            Role::User => (Transcript::user(text), Phase::Prompt),
+            Role::Agent => (Transcript::agent("", text), Phase::Response),
+        };
+        Ok(Asked { transcripts: vec![transcript], unread: 0, phase })
     }
 
     fn report(
@@ -189,7 +200,7 @@ impl Classify {
 
 /// A conversation as the gateway would read it: everything judged, as an answer where the last message
 /// is the model's.
-fn conversation(bytes: &[u8]) -> Result<(Vec<Transcript>, Phase)> {
+fn conversation(bytes: &[u8]) -> Result<Asked> {
     let mut value: Value = crate::wire::json::parse(bytes)?;
     let Some(object) = value.as_object_mut() else { bail!("it must be an object with `messages`") };
     object.entry("model").or_insert_with(|| "none".into());
@@ -200,5 +211,6 @@ fn conversation(bytes: &[u8]) -> Result<(Vec<Transcript>, Phase)> {
         .and_then(|message| message.get("role")?.as_str());
     let phase = if last == Some("assistant") { Phase::Response } else { Phase::Prompt };
     let request = ChatRequest::parse(Bytes::from(value.to_string()))?;
-    Ok((request.transcripts(), phase))
+    let unread = request.unread().len() as u64;
+    Ok(Asked { transcripts: request.transcripts(), unread, phase })
 }
