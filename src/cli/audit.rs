@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::audit;
+use crate::audit::{self, VerifyError};
 use crate::cli::output;
 
 /// What to do with the log.
@@ -92,6 +92,8 @@ impl Verify {
                 }
                 Ok(ExitCode::SUCCESS)
             }
+            // No log is not a broken one.
+            Err(fault @ (VerifyError::Read { .. } | VerifyError::Empty(_))) => Err(fault.into()),
             Err(fault) => {
                 if self.json {
                     output::say(&json!({"ok": false, "what": fault.to_string()}).to_string())?;
@@ -106,8 +108,7 @@ impl Verify {
 
 impl Tail {
     fn run(self) -> Result<ExitCode> {
-        let mut files =
-            audit::files(&self.path).with_context(|| self.path.display().to_string())?;
+        let mut files = audit::files(&self.path)?;
         let mut last = Vec::new();
         for file in &files {
             let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
