@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -44,19 +44,27 @@ pub(super) fn serve(
     let guard = engine::start(settings.model.clone(), settings.prepend_bos, &settings.guard)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let (listen, admin) = (settings.listen, settings.admin);
-        let server = Server::of(settings, guard)
-            .with_context(|| format!("cannot serve on {listen} and {admin}"))?;
+        let server = Server::of(settings, guard)?;
         announce(&server)?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        output::complain("stopping: no new connections, exchanges end within their grace period");
-        if !server.drain().await {
-            output::complain("some exchanges did not end in time and were cut");
+        let mut stop = async || {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        stop().await;
+        output::complain(
+            "stopping: no new connections, exchanges end within their grace period; stop again to cut \
+             them",
+        );
+        let ended = tokio::select! {
+            ended = server.drain() => ended,
+            () = stop() => false,
+        };
+        if !ended {
+            output::complain("some exchanges did not end by themselves and were cut");
         }
         Ok(ExitCode::SUCCESS)
     })

@@ -44,8 +44,15 @@ pub enum ServeError {
     #[error(transparent)]
     Audit(#[from] AuditError),
     /// An address cannot be bound.
-    #[error(transparent)]
-    Listen(#[from] io::Error),
+    #[error("the {plane} cannot listen on {address}: {cause}; free it, or choose another")]
+    Listen {
+        /// Which of the two listeners.
+        plane: &'static str,
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// What the system says.
+        cause: io::Error,
+    },
 }
 
 /// A gateway that listens. Dropped, it stops accepting; [`Server::drain`] stops it gently.
@@ -84,7 +91,7 @@ impl Server {
             limits: settings.limits.clone(),
             holdback: settings.holdback,
         });
-        Ok(Self::start(settings.listen, settings.admin, gateway, settings.limits, state)?)
+        Self::start(settings.listen, settings.admin, gateway, settings.limits, state)
     }
 
     /// Binds both listeners and serves on the current runtime.
@@ -98,7 +105,7 @@ impl Server {
         gateway: Gateway,
         limits: Limits,
         state: AdminState,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, ServeError> {
         let conf = Arc::new(ServerConf::default());
         let (shutdown, watching) = watch::channel(false);
         let (count, open) = watch::channel(0);
@@ -107,8 +114,11 @@ impl Server {
         let grace = limits.grace;
         let slots = Semaphore::new(limits.connections);
         let front = Front { proxy: Arc::new(proxy), limits, slots, open: count };
-        let data = listen("gateway", data, front, watching.clone())?;
-        let admin = listen("admin", admin, Admin { state }, watching)?;
+        let fault = |plane, address| move |cause| ServeError::Listen { plane, address, cause };
+        let data =
+            listen("gateway", data, front, watching.clone()).map_err(fault("guarded API", data))?;
+        let admin = listen("admin", admin, Admin { state }, watching)
+            .map_err(fault("admin plane", admin))?;
         Ok(Self { data, admin, shutdown, open, grace })
     }
 
