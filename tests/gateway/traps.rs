@@ -155,6 +155,12 @@ async fn trap_10_paths_are_not_normalised() {
         assert_eq!((answer.status, answer.code().as_str()), (404, "route_not_guarded"), "{path}");
     }
     gateway.upstream.seen(|seen| assert_eq!(seen.connections, 0));
+    // The upstream's path is ours, not the client's.
+    assert_eq!(status_of(&gateway, &post(&chat("hello"))).await, Some(200));
+    gateway.upstream.seen(|seen| {
+        let head = &seen.requests[0].0;
+        assert!(head.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{head}");
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,6 +169,14 @@ async fn trap_11_upgrades_are_refused() {
     let raw = post_with("Connection: Upgrade\r\nUpgrade: websocket\r\n", &chat("hello"));
     assert_eq!(status_of(&gateway, &raw).await, Some(400));
     gateway.upstream.seen(|seen| assert_eq!(seen.connections, 0));
+    // Nor does an upstream make a tunnel of its own accord.
+    let switched = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\ntunnel".to_vec();
+    let upstream = Upstream::answering(vec![upstream::Step::Send(switched)]).await;
+    let gateway = TestGateway::start(upstream).await;
+    let mut client = Client::connect(gateway.data).await;
+    client.send(post(&chat("hello"))).await;
+    let answer = client.answer().await.expect("an answer");
+    assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_unreadable"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
