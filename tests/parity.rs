@@ -16,7 +16,6 @@ use tempfile::TempDir;
 use wardgate::guard::Classifier;
 use wardgate::llama_guard::{
     Bos, EngineSettings, Family, Llama, LlamaGuard, ModelConfig, Packed, Prompts, Weights, Window,
-    embedded,
 };
 use wardgate::transcript::{Role, Transcript, Turn};
 use wardgate::verdict::Coverage;
@@ -377,16 +376,6 @@ fn every_window_of_a_long_text_is_judged_as_it_would_be_alone() {
     }
     assert!(together[1].readings.len() > 1);
     assert!(guard.judge(&[]).is_empty());
-}
-
-#[test]
-fn the_embedded_guard_loads_and_says_what_it_is_not() {
-    let mut guard = embedded().unwrap();
-    let card = guard.card();
-    assert_eq!((card.name.as_str(), card.fingerprint.len()), ("embedded", 12));
-    assert_eq!(card.warnings.len(), 4);
-    let judgement = guard.judge(&[Transcript::user("hello")]).remove(0);
-    assert_eq!((judgement.readings.len(), judgement.unscored), (1, None));
 }
 
 #[test]
