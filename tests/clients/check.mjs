@@ -1,12 +1,13 @@
 // The official npm client through a running `wardgate demo`: plain, streaming, blocked, cut.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
 // The package lies where the runner installed it, not beside this file.
-const installed = createRequire(`${process.argv[3]}/package.json`);
-const { default: OpenAI } = installed("openai");
-const { version } = installed("openai/package.json");
+const place = process.argv[3];
+const { default: OpenAI } = createRequire(`${place}/package.json`)("openai");
+const { version } = JSON.parse(readFileSync(`${place}/node_modules/openai/package.json`));
 
 const client = new OpenAI({ baseURL: process.argv[2], apiKey: "wg-demo-default", maxRetries: 0 });
 const harmless = [{ role: "user", content: "How do I bake bread?" }];
