@@ -27,7 +27,7 @@ pub(super) struct Verify {
     /// The folder of the log, or one file of it.
     path: PathBuf,
     /// A file with the key of `[audit] key`, where the log has one.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// Prints one JSON object.
     #[arg(long)]

@@ -14,10 +14,10 @@ use crate::config::{self, Problem};
 #[derive(Args)]
 pub(super) struct Check {
     /// A gateway.toml.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A policy file; may be given several times.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     policy: Vec<PathBuf>,
     /// Prints one JSON object.
     #[arg(long)]

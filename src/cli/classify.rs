@@ -33,7 +33,7 @@ pub(super) struct Classify {
     #[arg(short, long)]
     file: Option<PathBuf>,
     /// A gateway.toml whose guard judges.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The guard: `embedded`, or a folder with config.json, *.safetensors and tokenizer.json.
     #[arg(long)]

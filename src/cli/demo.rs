@@ -18,10 +18,10 @@ const TENANTS: [(&str, &str); 2] = [("default", "wg-demo-default"), ("strict", "
 #[derive(Args)]
 pub(super) struct Demo {
     /// Where the guarded API listens.
-    #[arg(long, default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// Where the admin plane listens.
-    #[arg(long, default_value = "127.0.0.1:9090")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     admin: SocketAddr,
 }
 
@@ -74,6 +74,8 @@ fn introduce(server: &Server, log: &str) -> Result<()> {
              -d '{{\"model\":\"{model}\"{stream},\"messages\":[{{\"role\":\"user\",\"content\":\"{text}\"}}]}}'"
         )
     };
+    // As it was called: after `cargo run` there is no `wardgate` on the path.
+    let program = std::env::args().next().unwrap_or_else(|| "wardgate".to_owned());
     let streamed = ",\"stream\":true";
     let question = "How do I bake bread?";
     let keys: Vec<String> =
@@ -94,8 +96,8 @@ fn introduce(server: &Server, log: &str) -> Result<()> {
         "An answer that turns harmful is cut in mid-stream:".to_owned(),
         ask("-iN", "demo-harmful", streamed, question),
         String::new(),
-        format!("What happened:  wardgate audit tail {log}"),
-        format!("Is it intact:   wardgate audit verify {log}"),
+        format!("What happened:  {program} audit tail {log}"),
+        format!("Is it intact:   {program} audit verify {log}"),
         "Stop with Ctrl-C.".to_owned(),
     ] {
         output::say(&line)?;

@@ -15,7 +15,7 @@ use crate::server::Server;
 #[derive(Args)]
 pub(super) struct Serve {
     /// The gateway.toml.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     config: PathBuf,
 }
 
