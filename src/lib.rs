@@ -20,6 +20,7 @@
 //! audit         the record of an exchange, and where it goes
 //! tenant        who asks, under which policy
 //! llama_guard   the in-process engine behind the guard            [feature candle]
+//! hub           a guard's files, fetched from the Hugging Face hub
 //! wire          the dialect of chat completions, strict JSON, events of a stream
 //! policy        rules, and the decision they lead to
 //! guard         judging within a deadline; the seam to the classifiers
@@ -27,7 +28,7 @@
 //! taxonomy   transcript   telemetry                               the words everybody uses
 //! ```
 //!
-//! `gateway` and `admin` share a floor, as do the four modules from `enforce` to `llama_guard`, and
+//! `gateway` and `admin` share a floor, as do the five modules from `enforce` to `hub`, and
 //! the three from `wire` to `guard`. Those three do not know each other: `wire` knows no policy,
 //! `policy` knows no HTTP and no model, `guard` knows no JSON and no tenants. They meet in `gateway`.
 //! Every part owns its settings, and `config` stands above all it makes settings for.
@@ -121,6 +122,7 @@ pub mod wire;
 
 pub mod audit;
 pub mod enforce;
+pub mod hub;
 #[cfg(feature = "candle")]
 pub mod llama_guard;
 pub mod tenant;

@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["taxonomy", "transcript", "telemetry"],
     &["verdict"],
     &["wire", "policy", "guard"],
-    &["tenant", "enforce", "audit", "llama_guard"],
+    &["tenant", "enforce", "audit", "llama_guard", "hub"],
     &["gateway", "admin"],
     &["config"],
     &["server"],
@@ -25,6 +25,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("candle_", &["llama_guard"]),
     ("tokenizers", &["llama_guard"]),
     ("anyhow", &["cli"]),
+    ("ureq", &["hub"]),
 ];
 
 /// What a module must not name although its floor would allow it: machines without I/O.
