@@ -7,6 +7,8 @@ mod classify;
 mod demo;
 mod engine;
 mod output;
+mod progress;
+mod pull;
 mod serve;
 
 use std::io::{self, IsTerminal as _};
@@ -36,6 +38,8 @@ enum Command {
     /// The audit log.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// A guard from the Hugging Face hub into a folder.
+    Pull(pull::Pull),
 }
 
 /// Runs the program with the arguments of the process.
@@ -58,6 +62,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Check(check) => check.run(),
         Command::Classify(classify) => classify.run(),
         Command::Audit(audit) => audit.run(),
+        Command::Pull(pull) => pull.run(),
     }
 }
 
