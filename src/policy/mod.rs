@@ -7,15 +7,9 @@ mod compile;
 mod decide;
 mod file;
 mod rule;
+mod shipped;
 
 pub use compile::{Compiled, Problem, Problems, compile};
 pub use decide::{Decision, Fired, decide};
 pub use rule::{Action, CategoryRule, FailureMode, Mode, Phase, PhaseRules, Policy, Thresholds};
-
-/// The policies that ship, by name.
-pub const SHIPPED: &[(&str, &str)] = &[
-    ("default", include_str!("../../policies/default.toml")),
-    ("strict", include_str!("../../policies/strict.toml")),
-    ("permissive", include_str!("../../policies/permissive.toml")),
-    ("observe", include_str!("../../policies/observe.toml")),
-];
+pub use shipped::{SHIPPED, shipped};
