@@ -9,14 +9,18 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use wardgate::guard::Classifier;
-use wardgate::llama_guard::{EngineSettings, LlamaGuard, embedded};
+use wardgate::llama_guard::{EngineSettings, Family, LlamaGuard, embedded};
 use wardgate::transcript::Transcript;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let started = Instant::now();
     let mut guard = match folder {
-        Some(folder) => LlamaGuard::load(Path::new(&folder), EngineSettings::default())?,
+        Some(folder) => {
+            let folder = Path::new(&folder);
+            let family = Family::of_folder(folder)?;
+            LlamaGuard::load(folder, family, EngineSettings::default())?
+        }
         None => embedded()?,
     };
     println!("{}: loaded and tested in {:?}", guard.card(), started.elapsed());

@@ -19,7 +19,7 @@
 //! enforce       what a decision does to bytes: block, annotate, hold back
 //! audit         the record of an exchange, and where it goes
 //! tenant        who asks, under which policy
-//! llama_guard   the in-process engine behind the guard            [feature candle]
+//! llama_guard   the guards' families; the in-process engine        [engine: feature candle]
 //! hub           a guard's files, fetched from the Hugging Face hub
 //! wire          the dialect of chat completions, strict JSON, events of a stream
 //! policy        rules, and the decision they lead to
@@ -123,7 +123,6 @@ pub mod wire;
 pub mod audit;
 pub mod enforce;
 pub mod hub;
-#[cfg(feature = "candle")]
 pub mod llama_guard;
 pub mod tenant;
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use wardgate::config;
 use wardgate::policy::SHIPPED;
+use wardgate::taxonomy::Taxonomy;
 
 /// Secrets that the examples refer to; what the bad files refer to is nowhere.
 fn environment(name: &str) -> Option<String> {
@@ -31,7 +32,8 @@ fn shipped_policies_compile_without_a_warning_and_are_in_the_binary() {
     let on_disk = files("policies", "");
     assert_eq!(on_disk.len(), SHIPPED.len(), "policies/ and the binary hold different sets");
     for path in on_disk {
-        let (policy, warnings) = config::check_policy(&path).unwrap_or_else(|e| panic!("{e}"));
+        let (policy, warnings) = config::check_policy(&path, &Taxonomy::llama_guard_2())
+            .unwrap_or_else(|e| panic!("{e}"));
         assert!(warnings.is_empty(), "{warnings:?}");
         assert_eq!(path.file_stem().unwrap().to_str(), Some(policy.name()), "file and name differ");
         let text = fs::read_to_string(&path).unwrap();
@@ -57,7 +59,7 @@ fn every_example_is_a_gateway_that_would_start() {
 #[test]
 fn bad_policies_are_refused_in_the_words_beside_them() {
     for path in files("tests/bad", "policy-") {
-        match config::check_policy(&path) {
+        match config::check_policy(&path, &Taxonomy::llama_guard_2()) {
             Ok(_) => panic!("{} was taken for good", path.display()),
             Err(problems) => compare(&path, &problems.to_string()),
         }
@@ -77,7 +79,8 @@ fn bad_gateways_are_refused_in_the_words_beside_them() {
 #[test]
 fn odd_policies_are_taken_with_the_warnings_beside_them() {
     for path in files("tests/bad", "odd-policy-") {
-        let (_, warnings) = config::check_policy(&path).unwrap_or_else(|e| panic!("{e}"));
+        let (_, warnings) = config::check_policy(&path, &Taxonomy::llama_guard_2())
+            .unwrap_or_else(|e| panic!("{e}"));
         let said: Vec<String> = warnings.iter().map(ToString::to_string).collect();
         compare(&path, &said.join("\n"));
     }

@@ -197,7 +197,7 @@ fn settings() -> EngineSettings {
 }
 
 fn message(folder: &Path, settings: EngineSettings) -> String {
-    LlamaGuard::load(folder, settings).err().unwrap().to_string()
+    LlamaGuard::load(folder, Family::llama_guard_2(), settings).err().unwrap().to_string()
 }
 
 fn edit(file: &Path, change: impl FnOnce(&mut Value)) {
@@ -292,13 +292,19 @@ fn files_that_are_cut_short_or_missing_are_refused() {
     assert!(message.starts_with("model.safetensors: cannot be read: "), "{message}");
 }
 
-#[test]
-fn an_index_that_promises_more_than_its_shards_hold_is_refused() {
+/// A copy of the sharded checkpoint, to break.
+fn sharded() -> TempDir {
     let folder = TempDir::new().unwrap();
     for entry in fs::read_dir(fixture("sharded")).unwrap() {
         let path = entry.unwrap().path();
         fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
     }
+    folder
+}
+
+#[test]
+fn an_index_that_promises_more_than_its_shards_hold_is_refused() {
+    let folder = sharded();
     let index = folder.path().join("model.safetensors.index.json");
     let fault =
         |folder: &Path| Weights::from_folder(folder, &mut Sha256::new()).err().unwrap().to_string();
@@ -315,6 +321,23 @@ fn an_index_that_promises_more_than_its_shards_hold_is_refused() {
         fault(folder.path()),
         "model.safetensors.index.json: field `weight_map` names something that is no file beside it"
     );
+}
+
+#[test]
+fn a_shard_that_is_missing_or_cut_short_is_refused_by_name() {
+    let folder = sharded();
+    let name = "model-00002-of-00003.safetensors";
+    let check = |expected: &str| {
+        let fault =
+            Weights::from_folder(folder.path(), &mut Sha256::new()).err().unwrap().to_string();
+        assert!(fault.starts_with(&format!("{name}: {expected}: ")), "{fault}");
+    };
+    let shard = folder.path().join(name);
+    let bytes = fs::read(&shard).unwrap();
+    fs::write(&shard, &bytes[..bytes.len() - 1]).unwrap();
+    check("not a whole safetensors file");
+    fs::remove_file(&shard).unwrap();
+    check("cannot be read");
 }
 
 #[test]
@@ -353,7 +376,9 @@ fn windows_that_do_not_fit_are_refused() {
 fn every_window_of_a_long_text_is_judged_as_it_would_be_alone() {
     let window = Window { content: 96, overlap: 24, context: 64 };
     let settings = EngineSettings { window, ..EngineSettings::default() };
-    let mut guard = LlamaGuard::load(&root().join("models/embedded-guard"), settings).unwrap();
+    let folder = root().join("models/embedded-guard");
+    let family = Family::of_folder(&folder).unwrap();
+    let mut guard = LlamaGuard::load(&folder, family, settings).unwrap();
     let long = "word after word ".repeat(40);
     let batch = [
         Transcript::user("hello"),

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::cli::output;
 use crate::config::{self, Problem};
+use crate::taxonomy::Taxonomy;
 
 /// Reads a configuration and policies.
 #[derive(Args)]
@@ -16,7 +17,7 @@ pub(super) struct Check {
     /// A gateway.toml.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A policy file; may be given several times.
+    /// A policy file, for the guard of --config or else for Llama Guard 2; may be given several times.
     #[arg(long, value_name = "FILE")]
     policy: Vec<PathBuf>,
     /// Prints one JSON object.
@@ -33,15 +34,19 @@ impl Check {
         let mut problems = Vec::new();
         let mut warnings = Vec::new();
         let mut read = Vec::new();
+        let mut taxonomy = Taxonomy::llama_guard_2();
         if let Some(path) = &self.config {
             match config::load(path, &env) {
-                Ok(loaded) => warnings.extend(loaded.warnings),
+                Ok(loaded) => {
+                    taxonomy = loaded.settings.model.taxonomy();
+                    warnings.extend(loaded.warnings);
+                }
                 Err(found) => problems.extend(found.0),
             }
             read.push(path);
         }
         for path in &self.policy {
-            match config::check_policy(path) {
+            match config::check_policy(path, &taxonomy) {
                 Ok((_, odd)) => warnings.extend(odd),
                 Err(found) => problems.extend(found.0),
             }

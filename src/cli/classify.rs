@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::{check, engine, output};
 use crate::config::{self, GuardModel, Settings};
 use crate::guard::{self, Guard, Lane};
-use crate::policy::{self, Phase, Policy, SHIPPED, decide};
+use crate::policy::{self, Phase, Policy, decide};
 use crate::taxonomy::Taxonomy;
 use crate::transcript::Transcript;
 use crate::verdict::{Judgement, Unscored};
@@ -38,6 +38,9 @@ pub(super) struct Classify {
     /// The guard: `embedded`, or a folder with config.json, *.safetensors and tokenizer.json.
     #[arg(long)]
     guard: Option<String>,
+    /// How the model in that folder is asked, such as `llama-guard-3-8b`, where the folder does not tell.
+    #[arg(long, requires = "guard")]
+    family: Option<String>,
     /// The policy that decides: a shipped one by name, or a file.
     #[arg(long, default_value = "default")]
     policy: String,
@@ -72,9 +75,10 @@ impl Classify {
             None => None,
         };
         // What is wrong with the question shows before a large guard is loaded.
-        let policy = self.policy(settings.as_ref())?;
+        let model = self.model(settings.as_ref())?;
+        let policy = self.policy(settings.as_ref(), &model.taxonomy())?;
         let asked = self.asked()?;
-        let guard = self.guard(settings)?;
+        let guard = start(model, settings)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let begun = Instant::now();
         let judged = runtime.block_on(guard.judge(asked.transcripts, Lane::default()));
@@ -87,39 +91,38 @@ impl Classify {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The guard of --guard, or of --config, or the embedded one.
-    fn guard(&self, settings: Option<Settings>) -> Result<Guard> {
-        let (mut model, bos, mut bounds) = match settings {
-            Some(settings) => (settings.model, settings.prepend_bos, settings.guard),
-            None => (GuardModel::Embedded, false, guard::Settings::default()),
-        };
+    /// The model of --guard, or of --config, or the embedded one.
+    fn model(&self, settings: Option<&Settings>) -> Result<GuardModel> {
         match self.guard.as_deref() {
-            None => {}
-            Some("embedded") => model = GuardModel::Embedded,
-            Some(folder) => model = GuardModel::Folder(PathBuf::from(folder)),
+            None => Ok(settings.map_or(GuardModel::Embedded, |settings| settings.model.clone())),
+            Some("embedded") => Ok(GuardModel::Embedded),
+            Some(folder) => GuardModel::in_folder(PathBuf::from(folder), self.family.as_deref())
+                .with_context(|| format!("the guard in {folder} could not be loaded")),
         }
-        bounds.deadline = PATIENCE;
-        engine::start(model, bos, &bounds)
     }
 
     /// The policy of this name, of --config or shipped, or the one in this file.
-    fn policy(&self, settings: Option<&Settings>) -> Result<Arc<Policy>> {
+    fn policy(&self, settings: Option<&Settings>, taxonomy: &Taxonomy) -> Result<Arc<Policy>> {
         let named = self.policy.as_str();
-        let mut known: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
-        if let Some(settings) = settings {
+        let mut known: Vec<&str> = policy::shipped(taxonomy).map(|(name, _)| name).collect();
+        // The policies of --config are in the categories of its own guard.
+        let own = settings.filter(|settings| settings.model.taxonomy() == *taxonomy);
+        if let Some(settings) = own {
             if let Some(policy) = settings.policies.get(named) {
                 return Ok(Arc::clone(policy));
             }
             known = settings.policies.keys().map(String::as_str).collect();
-        } else if let Some((name, source)) = SHIPPED.iter().find(|(name, _)| *name == named) {
-            let compiled = policy::compile(source, name, &Taxonomy::llama_guard_2())?;
+        } else if let Some((name, source)) =
+            policy::shipped(taxonomy).find(|(name, _)| *name == named)
+        {
+            let compiled = policy::compile(source, name, taxonomy)?;
             return Ok(Arc::new(compiled.policy));
         }
         let path = Path::new(named);
         if !path.exists() {
             bail!("there is no policy `{named}`; give a file, or one of: {}", known.join(", "));
         }
-        Ok(Arc::new(config::check_policy(path)?.0))
+        Ok(Arc::new(config::check_policy(path, taxonomy)?.0))
     }
 
     fn asked(&self) -> Result<Asked> {
@@ -163,6 +166,7 @@ impl Classify {
         if self.json {
             let verdict = json!({
                 "guard": card.to_string(),
+                "engine": card.engine,
                 "unsafe": judgement.highest(),
                 "scores": scores,
                 "coverage": judgement.coverage,
@@ -196,6 +200,16 @@ impl Classify {
         }
         output::say(&format!("time      {ms:.1} ms"))
     }
+}
+
+/// The guard, with the bounds of --config but for its deadline.
+fn start(model: GuardModel, settings: Option<Settings>) -> Result<Guard> {
+    let (bos, mut bounds) = match settings {
+        Some(settings) => (settings.prepend_bos, settings.guard),
+        None => (false, guard::Settings::default()),
+    };
+    bounds.deadline = PATIENCE;
+    engine::start(model, bos, &bounds)
 }
 
 /// A conversation as the gateway would read it: everything judged, as an answer where the last message

@@ -12,18 +12,20 @@ pub(super) fn start(model: GuardModel, prepend_bos: bool, settings: &Settings) -
 
     use crate::cli::output;
     use crate::guard::{Classifier, LoadError};
-    use crate::llama_guard::{self, Bos, EngineSettings, LlamaGuard};
+    use crate::llama_guard::{self, Bos, EngineSettings, Family, LlamaGuard};
 
     let place = match &model {
         GuardModel::Embedded => "the embedded guard".to_owned(),
-        GuardModel::Folder(folder) => format!("the guard in {}", folder.display()),
+        GuardModel::Folder { path, .. } => format!("the guard in {}", path.display()),
     };
     let guard = Guard::start(settings, move || {
         let loaded = match &model {
             GuardModel::Embedded => llama_guard::embedded(),
-            GuardModel::Folder(folder) => {
+            GuardModel::Folder { path, family } => {
                 let bos = if prepend_bos { Bos::Prepend } else { Bos::None };
-                LlamaGuard::load(folder, EngineSettings { bos, ..EngineSettings::default() })
+                let name = family.name.to_owned();
+                let settings = EngineSettings { name, bos, ..EngineSettings::default() };
+                LlamaGuard::load(path, Family::clone(family), settings)
             }
         };
         match loaded {
@@ -33,7 +35,10 @@ pub(super) fn start(model: GuardModel, prepend_bos: bool, settings: &Settings) -
     });
     let guard = guard.with_context(|| format!("{place} could not be loaded"))?;
     let card = guard.card();
-    output::complain(&format!("guard {card}"));
+    match &card.engine {
+        Some(engine) => output::complain(&format!("guard {card}: {engine}")),
+        None => output::complain(&format!("guard {card}")),
+    }
     for warning in &card.warnings {
         output::complain(&format!("  note: {warning}"));
     }

@@ -33,6 +33,7 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 pub(super) struct Guard {
     pub(super) model: Option<Spanned<String>>,
+    pub(super) family: Option<Spanned<String>>,
     pub(super) device: Option<Spanned<String>>,
     pub(super) deadline_ms: Option<Spanned<u64>>,
     pub(super) queue_bytes: Option<Spanned<u64>>,

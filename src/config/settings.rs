@@ -16,7 +16,8 @@ use crate::config::problem::{Problem, Problems};
 use crate::enforce::holdback;
 use crate::gateway;
 use crate::guard;
-use crate::policy::{self, Policy, SHIPPED};
+use crate::llama_guard::{Family, LoadFault};
+use crate::policy::{self, Policy};
 use crate::taxonomy::Taxonomy;
 use crate::tenant::{self, KeyDigest, Snapshot, TenantId, Tenants};
 
@@ -52,7 +53,32 @@ pub enum GuardModel {
     /// The one in the binary.
     Embedded,
     /// One in a folder: config.json, *.safetensors, tokenizer.json.
-    Folder(PathBuf),
+    Folder {
+        /// Where it lies.
+        path: PathBuf,
+        /// How it is asked.
+        family: Box<Family>,
+    },
+}
+
+impl GuardModel {
+    /// The model in a folder, of the family with this name, or else of the one it shows.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such family, or the folder does not tell.
+    pub fn in_folder(path: PathBuf, family: Option<&str>) -> Result<Self, LoadFault> {
+        let family = Box::new(Family::choose(&path, family)?);
+        Ok(Self::Folder { path, family })
+    }
+
+    /// The categories it can name.
+    pub fn taxonomy(&self) -> Taxonomy {
+        match self {
+            Self::Embedded => Taxonomy::llama_guard_2(),
+            Self::Folder { family, .. } => family.taxonomy.clone(),
+        }
+    }
 }
 
 /// Settings, and what should be looked at all the same.
@@ -92,25 +118,30 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
     }
 }
 
-/// Reads one policy file as `serve` would; gives the policy and what is odd about it.
+/// Reads one policy file as `serve` would for a guard with these categories; gives the policy and what
+/// is odd about it.
 ///
 /// # Errors
 ///
 /// Everything that is wrong, at once.
-pub fn check_policy(path: &Path) -> Result<(Policy, Vec<Problem>), Problems> {
+pub fn check_policy(path: &Path, taxonomy: &Taxonomy) -> Result<(Policy, Vec<Problem>), Problems> {
     let source = std::fs::read_to_string(path)
         .map_err(|error| Problems(vec![Problem::of(path, format!("cannot be read: {error}"))]))?;
-    compile(path, &source)
+    compile(path, &source, taxonomy)
 }
 
-fn compile(path: &Path, source: &str) -> Result<(Policy, Vec<Problem>), Problems> {
+fn compile(
+    path: &Path,
+    source: &str,
+    taxonomy: &Taxonomy,
+) -> Result<(Policy, Vec<Problem>), Problems> {
     let ours = |problem: policy::Problem| Problem {
         file: path.to_owned(),
         line: problem.line,
         what: format!("{}; {}", problem.what, problem.remedy),
     };
     let file = path.display().to_string();
-    match policy::compile(source, &file, &Taxonomy::llama_guard_2()) {
+    match policy::compile(source, &file, taxonomy) {
         Ok(compiled) => Ok((compiled.policy, compiled.warnings.into_iter().map(ours).collect())),
         Err(problems) => Err(Problems(problems.0.into_iter().map(ours).collect())),
     }
@@ -146,9 +177,9 @@ impl Reading<'_> {
                 self.warnings.push(warning);
             }
         }
-        let policies = self.policies(file.policies.as_ref());
-        let snapshot = self.snapshot(&file.tenant, &policies);
         let (model, prepend_bos, guard) = self.guard(&file.guard);
+        let policies = self.policies(file.policies.as_ref(), &model.taxonomy());
+        let snapshot = self.snapshot(&file.tenant, &policies);
         if file.upstream.is_empty() {
             self.whole("names no [[upstream]]; add one with name, url and models");
         }
@@ -199,10 +230,15 @@ impl Reading<'_> {
     }
 
     /// The shipped policies, and those of the folder, which may take the place of a shipped one.
-    fn policies(&mut self, folder: Option<&Spanned<PathBuf>>) -> BTreeMap<String, Arc<Policy>> {
+    fn policies(
+        &mut self,
+        folder: Option<&Spanned<PathBuf>>,
+        taxonomy: &Taxonomy,
+    ) -> BTreeMap<String, Arc<Policy>> {
         let mut policies = BTreeMap::new();
-        for (name, source) in SHIPPED {
-            self.take_policy(Path::new(&format!("{name}.toml")), source, &mut policies);
+        for (name, source) in policy::shipped(taxonomy) {
+            let path = PathBuf::from(format!("{name}.toml"));
+            self.take_policy(&path, compile(&path, source, taxonomy), &mut policies);
         }
         let Some(written) = folder else { return policies };
         let folder = self.folder.join(written.get_ref());
@@ -220,7 +256,9 @@ impl Reading<'_> {
         let mut own: BTreeMap<String, Arc<Policy>> = BTreeMap::new();
         for path in paths {
             match std::fs::read_to_string(&path) {
-                Ok(source) => self.take_policy(&path, &source, &mut own),
+                Ok(source) => {
+                    self.take_policy(&path, compile(&path, &source, taxonomy), &mut own);
+                }
                 Err(error) => {
                     self.problems.push(Problem::of(&path, format!("cannot be read: {error}")));
                 }
@@ -233,10 +271,10 @@ impl Reading<'_> {
     fn take_policy(
         &mut self,
         path: &Path,
-        source: &str,
+        compiled: Result<(Policy, Vec<Problem>), Problems>,
         policies: &mut BTreeMap<String, Arc<Policy>>,
     ) {
-        match compile(path, source) {
+        match compiled {
             Ok((policy, warnings)) => {
                 self.warnings.extend(warnings);
                 let name = policy.name().to_owned();
@@ -311,20 +349,7 @@ impl Reading<'_> {
     }
 
     fn guard(&mut self, written: &Guard) -> (GuardModel, bool, guard::Settings) {
-        let model = match written.model.as_ref().map(Spanned::get_ref).map(String::as_str) {
-            None | Some("embedded") => GuardModel::Embedded,
-            Some(folder) => GuardModel::Folder(self.folder.join(folder)),
-        };
-        if let (GuardModel::Folder(folder), Some(place)) = (&model, &written.model)
-            && !folder.is_dir()
-        {
-            let what = format!(
-                "{} is not a folder; name one with config.json, *.safetensors and tokenizer.json, or \
-                 write \"embedded\"",
-                folder.display()
-            );
-            self.problem(place, what);
-        }
+        let model = self.model(written);
         if let Some(device) = &written.device
             && !matches!(device.get_ref().as_str(), "auto" | "cpu")
         {
@@ -348,6 +373,36 @@ impl Reading<'_> {
             batch_bytes: self.count("batch_bytes", &written.batch_bytes, default.batch_bytes),
         };
         (model, prepend_bos, settings)
+    }
+
+    fn model(&mut self, written: &Guard) -> GuardModel {
+        let Some(place) = written.model.as_ref().filter(|model| model.get_ref() != "embedded")
+        else {
+            if let Some(family) = &written.family {
+                let what = "the embedded guard is a llama-guard-2; `family` goes with a folder";
+                self.problem(family, what);
+            }
+            return GuardModel::Embedded;
+        };
+        let path = self.folder.join(place.get_ref());
+        if !path.is_dir() {
+            let what = format!(
+                "{} is not a folder; name one with config.json, *.safetensors and tokenizer.json, or \
+                 write \"embedded\"",
+                path.display()
+            );
+            self.problem(place, what);
+            return GuardModel::Embedded;
+        }
+        let family = written.family.as_ref();
+        match GuardModel::in_folder(path.clone(), family.map(|family| family.get_ref().as_str())) {
+            Ok(model) => return model,
+            Err(fault) => match family {
+                Some(family) => self.problem(family, fault.to_string()),
+                None => self.problem(place, format!("{}: {fault}", path.display())),
+            },
+        }
+        GuardModel::Embedded
     }
 
     fn upstream(&mut self, written: &Upstream) -> Option<gateway::UpstreamSettings> {

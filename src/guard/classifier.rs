@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::taxonomy::Taxonomy;
@@ -29,8 +30,30 @@ pub struct GuardCard {
     pub fingerprint: String,
     /// The categories it can name.
     pub taxonomy: Taxonomy,
+    /// The model behind the name, where there is one.
+    pub engine: Option<Engine>,
     /// What a user must be told at start: that it is small, knows only English, covers no S5.
     pub warnings: Vec<String>,
+}
+
+/// A model that is computed with in this process.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Engine {
+    /// Which weights: the name of their folder, or `embedded`.
+    pub model: String,
+    /// In whose words it is asked, such as `llama-guard-2`.
+    pub family: String,
+    /// What numbers it computes with.
+    pub dtype: String,
+    /// Where.
+    pub device: String,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { model, family, dtype, device } = self;
+        write!(f, "model {model}, family {family}, {dtype} on {device}")
+    }
 }
 
 impl fmt::Display for GuardCard {

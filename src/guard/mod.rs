@@ -9,7 +9,7 @@ mod scheduler;
 mod scripted;
 mod worker;
 
-pub use classifier::{Classifier, GuardCard, LoadError};
+pub use classifier::{Classifier, Engine, GuardCard, LoadError};
 pub use handle::{Guard, Judged, Settings};
 pub use scheduler::Lane;
 pub use scripted::{Scripted, Seen};

@@ -108,6 +108,7 @@ impl Classifier for Scripted {
             name: "scripted".to_owned(),
             fingerprint: "0".to_owned(),
             taxonomy: self.taxonomy.clone(),
+            engine: None,
             warnings: vec!["this guard reads from a script: it is for tests".to_owned()],
         }
     }

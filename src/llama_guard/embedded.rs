@@ -4,6 +4,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::llama_guard::engine::{Files, LlamaGuard};
+use crate::llama_guard::family::Family;
 use crate::llama_guard::fault::LoadFault;
 use crate::llama_guard::settings::{Bos, EngineSettings, Window};
 use crate::llama_guard::weights::Weights;
@@ -34,6 +35,8 @@ pub fn embedded() -> Result<LlamaGuard, LoadFault> {
         EngineSettings { name: "embedded".to_owned(), bos: Bos::None, window, max_tokens: 4096 };
     let mut digest = Sha256::new();
     let weights = Weights::from_bytes(WEIGHTS, &mut digest)?;
-    let files = Files { config: CONFIG, tokenizer: TOKENIZER, weights, digest };
-    LlamaGuard::new(files, settings, WARNINGS.map(str::to_owned).to_vec())
+    let model = settings.name.clone();
+    let files = Files { model, config: CONFIG, tokenizer: TOKENIZER, weights, digest };
+    let warnings = WARNINGS.map(str::to_owned).to_vec();
+    LlamaGuard::new(files, Family::llama_guard_2(), settings, warnings)
 }

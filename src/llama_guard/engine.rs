@@ -6,7 +6,7 @@ use std::path::Path;
 use candle_core::{IndexOp, Tensor};
 use sha2::{Digest, Sha256};
 
-use crate::guard::{Classifier, GuardCard};
+use crate::guard::{Classifier, Engine, GuardCard};
 use crate::transcript::Transcript;
 use crate::verdict::{Coverage, Judgement, Scores, Unscored};
 
@@ -22,7 +22,7 @@ use crate::llama_guard::weights::{Weights, read};
 /// Tokens that go through the model together. More would only take longer to answer the first.
 const BUDGET: usize = 2048;
 
-/// A Llama Guard 2, or a model made to answer like one, in the process.
+/// A Llama Guard, or a model made to answer like one, in the process.
 pub struct LlamaGuard {
     model: Llama,
     prompts: Prompts,
@@ -33,6 +33,8 @@ pub struct LlamaGuard {
 
 /// A model's files, in memory.
 pub(super) struct Files<'a> {
+    /// What they are called together: the folder's name.
+    pub(super) model: String,
     pub(super) config: &'a [u8],
     pub(super) tokenizer: &'a [u8],
     pub(super) weights: Weights,
@@ -42,26 +44,32 @@ pub(super) struct Files<'a> {
 
 impl LlamaGuard {
     /// Loads a folder with `config.json`, `tokenizer.json` and safetensors, and tests the guard.
-    pub fn load(folder: &Path, settings: EngineSettings) -> Result<Self, LoadFault> {
+    pub fn load(
+        folder: &Path,
+        family: Family,
+        settings: EngineSettings,
+    ) -> Result<Self, LoadFault> {
         let mut digest = Sha256::new();
         let config = read(folder, config::FILE)?;
         let tokenizer = read(folder, prompt::FILE)?;
         let weights = Weights::from_folder(folder, &mut digest)?;
-        let files = Files { config: &config, tokenizer: &tokenizer, weights, digest };
-        Self::new(files, settings, Vec::new())
+        let model = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
+        let files = Files { model, config: &config, tokenizer: &tokenizer, weights, digest };
+        Self::new(files, family, settings, Vec::new())
     }
 
     pub(super) fn new(
         files: Files<'_>,
+        family: Family,
         settings: EngineSettings,
         warnings: Vec<String>,
     ) -> Result<Self, LoadFault> {
-        let Files { config, tokenizer, weights, mut digest } = files;
+        let Files { model: name, config, tokenizer, weights, mut digest } = files;
         digest.update(config);
         digest.update(tokenizer);
         digest.update(format!("{settings:?}"));
         let config = ModelConfig::parse(config)?;
-        let prompts = Prompts::new(tokenizer, Family::llama_guard_2(), &settings)?;
+        let prompts = Prompts::new(tokenizer, family, &settings)?;
         fits(&config, &prompts)?;
         let model = Llama::new(config, weights, prompts.longest())?;
         let codes = model.head_rows(&prompts.words().codes).map_err(failed)?;
@@ -69,6 +77,12 @@ impl LlamaGuard {
             name: settings.name,
             fingerprint: hex(&digest.finalize(), 12),
             taxonomy: prompts.family().taxonomy.clone(),
+            engine: Some(Engine {
+                model: name,
+                family: prompts.family().name.to_owned(),
+                dtype: "f32".to_owned(),
+                device: "cpu".to_owned(),
+            }),
             warnings,
         };
         let mut guard = Self { model, prompts, codes, card };
@@ -98,16 +112,17 @@ impl LlamaGuard {
         if answers.iter().all(|id| [words.safe, words.unsafe_].contains(id)) {
             return Ok(());
         }
-        let spaced = self.prompts.spaced();
-        if let Some((safe, unsafe_)) = spaced
+        if let Some((safe, unsafe_)) = self.prompts.respelt()
             && answers.iter().all(|id| [safe, unsafe_].contains(id))
         {
-            self.prompts.use_spaced();
+            self.prompts.use_respelt();
             return Ok(());
         }
         Err(LoadFault::SelfTest(format!(
             "the model answers two plain conversations with the tokens {answers:?} instead of \
-             `safe` or `unsafe`: it is not a Llama Guard 2, or its files do not belong together"
+             `safe` or `unsafe`: it is no {}, or its files do not belong together; `family` names \
+             another",
+            self.prompts.family().name
         )))
     }
 

@@ -1,30 +1,50 @@
-//! The in-process Llama engine behind the guard: Llama Guard 2, or a small model made to answer like
-//! it, on candle.
+//! The in-process Llama engine behind the guard: the Llama Guards 1 to 3, or a small model made to
+//! answer like one, on candle.
 //!
-//! A transcript becomes prompts ([`Prompts`]), several prompts one packed forward pass ([`Llama`]),
-//! and its logits scores ([`scores`]). [`LlamaGuard`] ties them together, and [`embedded`] is the
-//! guard that ships in the binary.
+//! A transcript becomes prompts ([`Prompts`]) in the words of a [`Family`], several prompts one packed
+//! forward pass ([`Llama`]), and its logits scores ([`scores`]). [`LlamaGuard`] ties them together, and
+//! [`embedded`] is the guard that ships in the binary.
+//!
+//! What a model is (its family, its shape) can be told without computing with it, and so in every
+//! build: a configuration is checked against the categories of the guard it names.
 
+#[cfg(feature = "candle")]
 mod attention;
 mod config;
+#[cfg(feature = "candle")]
 mod embedded;
+#[cfg(feature = "candle")]
 mod engine;
 mod family;
 mod fault;
+#[cfg(feature = "candle")]
 mod forward;
+#[cfg(feature = "candle")]
 mod kernels;
+#[cfg(feature = "candle")]
 mod prompt;
+mod recognise;
+#[cfg(feature = "candle")]
 mod score;
+#[cfg(feature = "candle")]
 mod settings;
+#[cfg(feature = "candle")]
 mod weights;
 
 pub use config::{Llama3Scaling, ModelConfig, Rope};
+#[cfg(feature = "candle")]
 pub use embedded::embedded;
+#[cfg(feature = "candle")]
 pub use engine::LlamaGuard;
 pub use family::Family;
 pub use fault::LoadFault;
+#[cfg(feature = "candle")]
 pub use forward::{Llama, Packed};
+#[cfg(feature = "candle")]
 pub use prompt::{Prompted, Prompts, WindowPrompt, Words};
+#[cfg(feature = "candle")]
 pub use score::scores;
+#[cfg(feature = "candle")]
 pub use settings::{Bos, EngineSettings, Window};
+#[cfg(feature = "candle")]
 pub use weights::Weights;

@@ -14,14 +14,13 @@ use crate::llama_guard::fault::LoadFault;
 use crate::llama_guard::settings::{Bos, EngineSettings, Window};
 
 pub(super) const FILE: &str = "tokenizer.json";
-const BEGIN_OF_TEXT: &str = "<|begin_of_text|>";
 
 /// How many turns before the judged one go along at most.
 const MOST_TURNS: usize = 4;
 
 /// What turns transcripts into prompts.
 pub struct Prompts {
-    tokenizer: Tokenizer,
+    encoder: Encoder,
     family: Family,
     bos: Option<u32>,
     window: Window,
@@ -30,8 +29,17 @@ pub struct Prompts {
     after_content: Vec<u32>,
     forced: Vec<u32>,
     words: Words,
-    /// "safe" and "unsafe" with a blank before them, if they are one token each.
-    spaced: Option<(u32, u32)>,
+    /// "safe" and "unsafe" in the other spelling, with or without a blank before them, if they are
+    /// one token each.
+    respelt: Option<(u32, u32)>,
+}
+
+/// A tokenizer, and what it takes for the text before every part but the first.
+struct Encoder {
+    tokenizer: Tokenizer,
+    behind: &'static str,
+    /// The tokens of `behind`.
+    skipped: Vec<u32>,
 }
 
 /// The fixed parts around a conversation whose last turn is of one role, and that role's label.
@@ -93,43 +101,30 @@ impl Prompts {
                 return Err(LoadFault::file(FILE, reason));
             }
         }
-        let text = |text: &str| encode(&tokenizer, text);
-        // A tokenizer made for the template may hold its fixed parts as single tokens.
-        let fixed = |whole: &str| match tokenizer.token_to_id(whole) {
-            Some(id) => Ok(vec![id]),
-            None => text(whole),
-        };
+        let encoder = Encoder::new(tokenizer, family.behind)?;
         let side = |role: Role| {
-            let head = fixed(family.head(role))?;
-            Ok(Side { head, tail: fixed(family.tail(role))?, label: text(family.label(role))? })
+            let mut tail = encoder.fixed(family.tail(role), &family, Encoder::text)?;
+            tail.extend(encoder.text(family.opening)?);
+            let head = encoder.fixed(family.head(role), &family, Encoder::first)?;
+            Ok(Side { head, tail, label: encoder.text(family.label(role))? })
         };
-        let one = |word: &str| match text(word)?.as_slice() {
-            [id] => Ok(*id),
-            ids => Err(LoadFault::file(
-                FILE,
-                format!("the word `{word}` is {} tokens, but must be one", ids.len()),
-            )),
-        };
-        let codes = family.codes.iter().map(|code| one(code)).collect::<Result<_, _>>()?;
-        let words = Words { safe: one(family.safe)?, unsafe_: one(family.unsafe_)?, codes };
-        let spaced = |word: &str| one(&format!(" {word}")).ok();
-        let bos = match settings.bos {
-            Bos::None => None,
-            Bos::Prepend => Some(tokenizer.token_to_id(BEGIN_OF_TEXT).ok_or_else(|| {
-                LoadFault::file(FILE, format!("there is no token `{BEGIN_OF_TEXT}` to prepend"))
-            })?),
+        let codes = family.codes.iter().map(|code| encoder.one(code)).collect::<Result<_, _>>()?;
+        let (safe, unsafe_) = (encoder.one(family.safe)?, encoder.one(family.unsafe_)?);
+        let respelt = |word: &str| match word.strip_prefix(' ') {
+            Some(word) => encoder.one(word).ok(),
+            None => encoder.one(&format!(" {word}")).ok(),
         };
         let prompts = Self {
-            bos,
+            bos: bos(&encoder, &family, settings.bos)?,
             window: settings.window,
             user: side(Role::User)?,
             agent: side(Role::Agent)?,
-            after_content: text(family.after_content)?,
-            forced: text(family.forced)?,
-            words,
-            spaced: spaced(family.safe).zip(spaced(family.unsafe_)),
+            after_content: encoder.text(family.after_content)?,
+            forced: encoder.text(family.forced)?,
+            words: Words { safe, unsafe_, codes },
+            respelt: respelt(family.safe).zip(respelt(family.unsafe_)),
             family,
-            tokenizer,
+            encoder,
         };
         prompts.check(settings)?;
         Ok(prompts)
@@ -166,7 +161,7 @@ impl Prompts {
 
     /// The largest id there is.
     pub fn largest_id(&self) -> u32 {
-        self.tokenizer.get_vocab(true).into_values().max().unwrap_or(0)
+        self.encoder.tokenizer.get_vocab(true).into_values().max().unwrap_or(0)
     }
 
     /// The tokens a verdict is read from.
@@ -184,17 +179,17 @@ impl Prompts {
         &self.family
     }
 
-    /// Reads verdicts from the spelling with a blank from now on, if it has tokens.
-    pub(super) fn use_spaced(&mut self) {
-        if let Some((safe, unsafe_)) = self.spaced {
+    /// Reads verdicts from the other spelling from now on, if it has tokens.
+    pub(super) fn use_respelt(&mut self) {
+        if let Some((safe, unsafe_)) = self.respelt {
             self.words.safe = safe;
             self.words.unsafe_ = unsafe_;
         }
     }
 
-    /// The verdict tokens of the spelling with a blank.
-    pub(super) fn spaced(&self) -> Option<(u32, u32)> {
-        self.spaced
+    /// The verdict tokens of the other spelling.
+    pub(super) fn respelt(&self) -> Option<(u32, u32)> {
+        self.respelt
     }
 
     /// The prompts of a transcript.
@@ -251,9 +246,7 @@ impl Prompts {
     }
 
     fn content(&self, text: &str) -> Result<Vec<u32>, LoadFault> {
-        let Family { before_content, after_content, .. } = &self.family;
-        let content = format!("{before_content}{}{after_content}", strip(text));
-        encode(&self.tokenizer, &content)
+        self.encoder.text(&self.family.content(text))
     }
 
     fn side(&self, role: Role) -> &Side {
@@ -264,16 +257,102 @@ impl Prompts {
     }
 }
 
-fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, LoadFault> {
-    let encoding =
-        tokenizer.encode_fast(text, false).map_err(|error| LoadFault::file(FILE, error))?;
-    Ok(encoding.get_ids().to_vec())
+impl Encoder {
+    fn new(tokenizer: Tokenizer, behind: &'static str) -> Result<Self, LoadFault> {
+        let mut encoder = Self { tokenizer, behind, skipped: Vec::new() };
+        encoder.skipped = encoder.first(behind)?;
+        Ok(encoder)
+    }
+
+    /// The tokens of a text that nothing stands before.
+    fn first(&self, text: &str) -> Result<Vec<u32>, LoadFault> {
+        let encoding = self
+            .tokenizer
+            .encode_fast(text, false)
+            .map_err(|error| LoadFault::file(FILE, error))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The tokens of a text in the middle of a prompt.
+    fn text(&self, text: &str) -> Result<Vec<u32>, LoadFault> {
+        if self.behind.is_empty() {
+            return self.first(text);
+        }
+        let ids = self.first(&format!("{}{text}", self.behind))?;
+        match ids.strip_prefix(self.skipped.as_slice()) {
+            Some(ids) => Ok(ids.to_vec()),
+            None => {
+                let reason = format!(
+                    "has a token that reaches across {:?}, as none made from SentencePiece has: its \
+                     model is of another `family`",
+                    self.behind
+                );
+                Err(LoadFault::file(FILE, reason))
+            }
+        }
+    }
+
+    /// The tokens of a part of the template, its markers among them, by which it is cut. `start`
+    /// tokenises what stands before the first of them.
+    fn fixed(
+        &self,
+        whole: &str,
+        family: &Family,
+        start: impl Fn(&Self, &str) -> Result<Vec<u32>, LoadFault>,
+    ) -> Result<Vec<u32>, LoadFault> {
+        // A tokenizer made for the template may hold its fixed parts as single tokens.
+        if let Some(id) = self.tokenizer.token_to_id(whole) {
+            return Ok(vec![id]);
+        }
+        let next = |text: &str| {
+            let found =
+                family.markers.iter().filter_map(|marker| Some((text.find(marker)?, *marker)));
+            found.min()
+        };
+        let (mut ids, mut rest) = (Vec::new(), whole);
+        while let Some((at, marker)) = next(rest) {
+            let (before, after) = rest.split_at(at);
+            let text = if ids.is_empty() { start(self, before)? } else { self.text(before)? };
+            ids.extend(text);
+            ids.push(self.special(marker)?);
+            rest = after.get(marker.len()..).unwrap_or_default();
+        }
+        ids.extend(if ids.is_empty() { start(self, rest)? } else { self.text(rest)? });
+        Ok(ids)
+    }
+
+    /// The id of a special token.
+    fn special(&self, token: &str) -> Result<u32, LoadFault> {
+        let missing = || {
+            LoadFault::file(FILE, format!("there is no token `{token}`, which the prompt needs"))
+        };
+        self.tokenizer.token_to_id(token).ok_or_else(missing)
+    }
+
+    /// The id of a word that must be one token.
+    fn one(&self, word: &str) -> Result<u32, LoadFault> {
+        match self.text(word)?.as_slice() {
+            [id] => Ok(*id),
+            ids => Err(LoadFault::file(
+                FILE,
+                format!("the word `{word}` is {} tokens, but must be one", ids.len()),
+            )),
+        }
+    }
 }
 
-/// Python's `str.strip`, which the template calls: it also takes the four separators U+001C to
-/// U+001F, which are no white space to Rust.
-fn strip(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
+/// The token before the prompt, if there is to be one.
+fn bos(encoder: &Encoder, family: &Family, bos: Bos) -> Result<Option<u32>, LoadFault> {
+    match bos {
+        Bos::None => Ok(None),
+        Bos::Prepend if family.markers.contains(&family.begin) => {
+            Err(LoadFault::Settings(format!(
+                "the prompt of {} begins with `{}` already; leave `bos` out",
+                family.name, family.begin
+            )))
+        }
+        Bos::Prepend => encoder.special(family.begin).map(Some),
+    }
 }
 
 /// Overlapping ranges that cover `length`; the last one is as long as the others.
@@ -286,14 +365,7 @@ fn ranges(length: usize, window: Window) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Window, ranges, strip};
-
-    #[test]
-    fn contents_are_stripped_as_python_does() {
-        assert_eq!(strip("\u{1c}\t a b\u{1f}\u{2003}\u{85}\n"), "a b");
-        assert_eq!(strip("\u{200b}a"), "\u{200b}a");
-        assert_eq!(strip(" \n"), "");
-    }
+    use super::{Window, ranges};
 
     #[test]
     fn windows_overlap_and_cover_everything() {
