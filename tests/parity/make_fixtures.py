@@ -48,9 +48,9 @@ def tokenizer() -> Tokenizer:
     return made
 
 
-def model(seed: int, **config) -> LlamaForCausalLM:
+def model(seed: int, vocab: int = 384, **config) -> LlamaForCausalLM:
     torch.manual_seed(seed)
-    made = LlamaForCausalLM(LlamaConfig(vocab_size=384, attn_implementation="eager", **config))
+    made = LlamaForCausalLM(LlamaConfig(vocab_size=vocab, attn_implementation="eager", **config))
     with torch.no_grad():
         # The library's own start is so small that wrong attention would hardly show.
         for name, parameter in made.named_parameters():
