@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use candle_core::safetensors::SliceSafetensors;
 use candle_core::{DType, Device, IndexOp, Tensor};
@@ -15,7 +16,8 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use wardgate::guard::Classifier;
 use wardgate::llama_guard::{
-    Bos, EngineSettings, Family, Llama, LlamaGuard, ModelConfig, Packed, Prompts, Weights, Window,
+    Behind, Bos, EngineSettings, Family, Llama, LlamaGuard, ModelConfig, Packed, Prefix, Prompts,
+    Weights, Window,
 };
 use wardgate::transcript::{Role, Transcript, Turn};
 use wardgate::verdict::Coverage;
@@ -118,6 +120,36 @@ fn what_follows_a_row_does_not_change_it() {
         let far = difference(&read(&[]), &read(&[5, 6, 7]));
         println!("{name}, with a suffix: {far:e}");
         assert!(far < 1e-5, "{name}: {far}");
+    }
+}
+
+#[test]
+fn a_kept_beginning_changes_nothing_wherever_it_ends() {
+    for name in CHECKPOINTS {
+        let model = model(name);
+        let (ids, _) = expected(name).pop().unwrap();
+        let whole = model.logits(&all_rows(&ids)).unwrap();
+        let prefix = Arc::new(Prefix::new(&model, &ids).unwrap());
+        // All splits in one batch, with one sequence between them that keeps nothing.
+        let mut packed = Packed::default();
+        let mut rows = Vec::new();
+        for kept in 1..ids.len() {
+            let behind = Behind::new(Arc::clone(&prefix), kept);
+            let read: Vec<usize> = (kept..ids.len()).collect();
+            rows.push(whole.narrow(0, kept, read.len()).unwrap());
+            packed.push_behind(behind, ids.iter().copied().skip(kept), read);
+        }
+        packed.push(ids.iter().copied(), (0..ids.len()).collect::<Vec<_>>());
+        rows.push(whole);
+        let far = difference(&model.logits(&packed).unwrap(), &Tensor::cat(&rows, 0).unwrap());
+        println!("{name}, behind kept beginnings: {far:e}");
+        assert!(far < 1e-5, "{name}: {far}");
+        assert!(Behind::new(Arc::clone(&prefix), 0).is_none());
+        assert!(Behind::new(Arc::clone(&prefix), ids.len() + 1).is_none());
+        // A row that was not computed cannot be read.
+        let mut packed = Packed::default();
+        packed.push_behind(Behind::new(prefix, 2), ids.iter().copied().skip(2), [1]);
+        assert!(model.logits(&packed).is_err());
     }
 }
 

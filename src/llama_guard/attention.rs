@@ -8,6 +8,7 @@ use std::ops::Range;
 use candle_core::{Result, Tensor};
 
 use crate::llama_guard::kernels::Softmax;
+use crate::llama_guard::prefix::Behind;
 
 const BLOCK: usize = 64;
 
@@ -15,8 +16,29 @@ const BLOCK: usize = 64;
 pub(super) struct Span {
     /// The rows of the query tensor.
     pub(super) queries: Range<usize>,
-    /// Where the sequence begins in the key tensor.
-    pub(super) keys: usize,
+    /// The sequence in the key tensor.
+    pub(super) keys: Range<usize>,
+    /// What of the sequence is kept from before, and not in the key tensor.
+    pub(super) behind: Option<Behind>,
+}
+
+/// The keys and values of one layer, `[tokens, kv_heads * dim]` each.
+pub(super) struct Keys<'a> {
+    /// Which layer it is.
+    pub(super) number: usize,
+    pub(super) keys: &'a Tensor,
+    pub(super) values: &'a Tensor,
+}
+
+impl Keys<'_> {
+    /// Those of one sequence, what is kept of it first.
+    fn of(&self, span: &Span) -> Result<(Tensor, Tensor)> {
+        let own = |tensor: &Tensor| tensor.narrow(0, span.keys.start, span.keys.len());
+        let (keys, values) = (own(self.keys)?, own(self.values)?);
+        let Some(Behind { prefix, tokens }) = &span.behind else { return Ok((keys, values)) };
+        let (kept_keys, kept_values) = prefix.layer(self.number, *tokens)?;
+        Ok((Tensor::cat(&[kept_keys, keys], 0)?, Tensor::cat(&[kept_values, values], 0)?))
+    }
 }
 
 /// Shape and scale of the heads.
@@ -27,21 +49,21 @@ pub(super) struct Heads {
     pub(super) scale: f32,
 }
 
-/// Attention of `q` `[rows, heads * dim]` over `k` and `v` `[tokens, kv_heads * dim]`.
+/// Attention of `q` `[rows, heads * dim]` over keys and values.
 ///
 /// `limits` says for every query row how many keys of its sequence it sees. Strided views will do
 /// for all three.
 pub(super) fn attend(
     heads: &Heads,
     q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
+    keys: &Keys<'_>,
     spans: &[Span],
     limits: &[usize],
 ) -> Result<Tensor> {
     let group = heads.queries / heads.keys;
     let mut pieces = Vec::new();
     for span in spans {
+        let (all_keys, all_values) = keys.of(span)?;
         for start in span.queries.clone().step_by(BLOCK) {
             let rows = BLOCK.min(span.queries.end - start);
             let limits = limits.get(start..start + rows).unwrap_or_default();
@@ -51,14 +73,14 @@ pub(super) fn attend(
                 .reshape((rows, heads.keys, group, heads.dim))?
                 .transpose(0, 1)?
                 .reshape((heads.keys, rows * group, heads.dim))?;
-            let keys = k
-                .narrow(0, span.keys, seen)?
+            let keys = all_keys
+                .narrow(0, 0, seen)?
                 .reshape((seen, heads.keys, heads.dim))?
                 .permute((1, 2, 0))?;
             let scores = queries.matmul(&keys)?;
             scores.inplace_op1(&Softmax { scale: heads.scale, limits, repeat: group })?;
-            let values = v
-                .narrow(0, span.keys, seen)?
+            let values = all_values
+                .narrow(0, 0, seen)?
                 .reshape((seen, heads.keys, heads.dim))?
                 .transpose(0, 1)?;
             let block = scores

@@ -14,6 +14,7 @@ use crate::llama_guard::config::{self, ModelConfig};
 use crate::llama_guard::family::Family;
 use crate::llama_guard::fault::LoadFault;
 use crate::llama_guard::forward::{Llama, Packed};
+use crate::llama_guard::prefix::Prefixes;
 use crate::llama_guard::prompt::{self, Prompted, Prompts, WindowPrompt};
 use crate::llama_guard::score::scores;
 use crate::llama_guard::settings::EngineSettings;
@@ -28,6 +29,8 @@ pub struct LlamaGuard {
     prompts: Prompts,
     /// The output head's rows of the category codes.
     codes: Tensor,
+    /// The fixed beginnings of prompts.
+    prefixes: Prefixes,
     card: GuardCard,
 }
 
@@ -85,7 +88,11 @@ impl LlamaGuard {
             }),
             warnings,
         };
-        let mut guard = Self { model, prompts, codes, card };
+        let mut prefixes = Prefixes::default();
+        for beginning in prompts.beginnings() {
+            prefixes.keep(&model, &beginning).map_err(failed)?;
+        }
+        let mut guard = Self { model, prompts, codes, prefixes, card };
         guard.self_test()?;
         Ok(guard)
     }
@@ -132,8 +139,11 @@ impl LlamaGuard {
         let mut packed = Packed::default();
         for window in windows {
             let end = window.ids.len();
-            let ids = window.ids.iter().chain(self.prompts.forced()).copied();
-            packed.push(ids, [end - 1, end - 1 + self.prompts.forced().len()]);
+            // The prompt's last token is read, so it is computed.
+            let behind = self.prefixes.longest(&window.ids, end - 1);
+            let kept = behind.as_ref().map_or(0, |behind| behind.tokens);
+            let rest = window.ids.iter().skip(kept).chain(self.prompts.forced()).copied();
+            packed.push_behind(behind, rest, [end - 1, end - 1 + self.prompts.forced().len()]);
         }
         let hidden = self.model.hidden(&packed)?.reshape((windows.len(), 2, ()))?;
         let verdicts = hidden.i((.., 0))?.contiguous()?.matmul(&self.model.head().t()?)?;

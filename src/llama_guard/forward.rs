@@ -3,10 +3,11 @@
 
 use candle_core::{Device, IndexOp, Result, Tensor};
 
-use crate::llama_guard::attention::{Heads, Span, attend};
+use crate::llama_guard::attention::{Heads, Keys, Span, attend};
 use crate::llama_guard::config::{ModelConfig, Rope};
 use crate::llama_guard::fault::LoadFault;
 use crate::llama_guard::kernels::{Add, Gated, Norm, Rotate};
+use crate::llama_guard::prefix::Behind;
 use crate::llama_guard::weights::Weights;
 
 /// A Llama model in f32 on the CPU.
@@ -32,24 +33,44 @@ struct Layer {
 }
 
 /// Several sequences to go through the model together.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Packed {
     ids: Vec<u32>,
-    lengths: Vec<usize>,
-    reads: Vec<Vec<usize>>,
+    sequences: Vec<Sequence>,
+}
+
+#[derive(Clone)]
+struct Sequence {
+    /// Tokens that are computed.
+    length: usize,
+    /// Tokens before them whose keys and values are kept.
+    behind: Option<Behind>,
+    /// Positions in the whole sequence.
+    reads: Vec<usize>,
 }
 
 impl Packed {
     /// Adds a sequence that is read at `rows` (positions in it, ascending). An empty one, or a row
     /// behind its end, makes the forward pass fail.
     pub fn push(&mut self, ids: impl IntoIterator<Item = u32>, rows: impl Into<Vec<usize>>) {
-        let before = self.ids.len();
-        self.ids.extend(ids);
-        self.lengths.push(self.ids.len() - before);
-        self.reads.push(rows.into());
+        self.push_behind(None, ids, rows);
     }
 
-    /// Tokens of all sequences together.
+    /// Adds the rest of a sequence whose beginning is kept. The rows are positions in the whole
+    /// sequence; one in the beginning makes the forward pass fail.
+    pub fn push_behind(
+        &mut self,
+        behind: Option<Behind>,
+        rest: impl IntoIterator<Item = u32>,
+        rows: impl Into<Vec<usize>>,
+    ) {
+        let before = self.ids.len();
+        self.ids.extend(rest);
+        let length = self.ids.len() - before;
+        self.sequences.push(Sequence { length, behind, reads: rows.into() });
+    }
+
+    /// Tokens of all sequences together that are computed.
     pub fn tokens(&self) -> usize {
         self.ids.len()
     }
@@ -119,19 +140,52 @@ impl Llama {
     /// The last hidden state, behind the final norm, at the rows asked for, sequence by sequence:
     /// `[reads, hidden]`.
     pub fn hidden(&self, packed: &Packed) -> Result<Tensor> {
-        let plan = Plan::new(packed, self.angles.len() / self.config.head_dim)?;
-        let ids = Tensor::new(packed.ids.as_slice(), &Device::Cpu)?;
-        let mut x = self.embedding.index_select(&ids, 0)?;
+        let plan = self.plan(packed)?;
+        let mut x = self.embed(packed)?;
         let Some((last, layers)) = self.layers.split_last() else { return Ok(x) };
-        for layer in layers {
-            x = self.layer(layer, &x, &plan)?;
+        for (number, layer) in layers.iter().enumerate() {
+            (x, _) = self.layer(number, layer, &x, &plan)?;
         }
         // Behind the last layer nobody looks at the rows that are not read.
         let x = self.last_layer(last, &x, &plan)?;
         x.apply_op1_no_bwd(&Norm { weight: &self.norm, eps: self.config.norm_eps })
     }
 
-    fn layer(&self, layer: &Layer, x: &Tensor, plan: &Plan) -> Result<Tensor> {
+    /// The rotated keys and the values of a sequence in every layer, `[tokens, kv_heads * head_dim]`
+    /// each.
+    pub(super) fn keys_and_values(&self, ids: &[u32]) -> Result<Vec<(Tensor, Tensor)>> {
+        let mut packed = Packed::default();
+        packed.push(ids.iter().copied(), [ids.len().saturating_sub(1)]);
+        let plan = self.plan(&packed)?;
+        let (q, kv) = self.widths();
+        let mut x = self.embed(&packed)?;
+        let mut kept = Vec::with_capacity(self.layers.len());
+        for (number, layer) in self.layers.iter().enumerate() {
+            let qkv;
+            (x, qkv) = self.layer(number, layer, &x, &plan)?;
+            // Copies, so that the queries are let go.
+            let keys = qkv.narrow(1, q, kv)?.contiguous()?;
+            kept.push((keys, qkv.narrow(1, q + kv, kv)?.contiguous()?));
+        }
+        Ok(kept)
+    }
+
+    fn plan(&self, packed: &Packed) -> Result<Plan> {
+        Plan::new(packed, self.angles.len() / self.config.head_dim)
+    }
+
+    fn embed(&self, packed: &Packed) -> Result<Tensor> {
+        self.embedding.index_select(&Tensor::new(packed.ids.as_slice(), &Device::Cpu)?, 0)
+    }
+
+    /// What the layer makes of its input, and its queries, keys and values side by side.
+    fn layer(
+        &self,
+        number: usize,
+        layer: &Layer,
+        x: &Tensor,
+        plan: &Plan,
+    ) -> Result<(Tensor, Tensor)> {
         let (q, kv) = self.widths();
         let h = x.apply_op1_no_bwd(&self.norm_of(&layer.before_attention))?;
         let qkv = h.matmul(&layer.qkv)?;
@@ -139,12 +193,11 @@ impl Llama {
         let attended = attend(
             &self.heads(),
             &qkv.narrow(1, 0, q)?,
-            &qkv.narrow(1, q, kv)?,
-            &qkv.narrow(1, q + kv, kv)?,
+            &Keys { number, keys: &qkv.narrow(1, q, kv)?, values: &qkv.narrow(1, q + kv, kv)? },
             &plan.spans,
             &plan.limits,
         )?;
-        self.behind_attention(layer, x, &attended)
+        Ok((self.behind_attention(layer, x, &attended)?, qkv))
     }
 
     fn last_layer(&self, layer: &Layer, x: &Tensor, plan: &Plan) -> Result<Tensor> {
@@ -158,8 +211,11 @@ impl Llama {
         let attended = attend(
             &self.heads(),
             &queries,
-            &keys_values.narrow(1, 0, kv)?,
-            &keys_values.narrow(1, kv, kv)?,
+            &Keys {
+                number: self.layers.len() - 1,
+                keys: &keys_values.narrow(1, 0, kv)?,
+                values: &keys_values.narrow(1, kv, kv)?,
+            },
             &plan.read_spans,
             &plan.read_limits,
         )?;
@@ -217,23 +273,34 @@ impl Plan {
             read_limits: Vec::new(),
             read_spans: Vec::new(),
         };
-        for (length, reads) in packed.lengths.iter().copied().zip(&packed.reads) {
-            if length == 0 || length > longest || reads.iter().any(|row| *row >= length) {
-                candle_core::bail!("a sequence of {length} tokens, at most {longest} can be read");
+        for Sequence { length, behind, reads } in &packed.sequences {
+            let kept = behind.as_ref().map_or(0, |behind| behind.tokens);
+            let whole = kept + length;
+            if *length == 0 || whole > longest {
+                candle_core::bail!("a sequence of {whole} tokens, at most {longest} can be read");
+            }
+            if reads.iter().any(|row| !(kept..whole).contains(row)) {
+                candle_core::bail!("of {whole} tokens, {kept} of them kept, {reads:?} are read");
             }
             let start = plan.positions.len();
-            plan.positions.extend(0..length);
-            plan.limits.extend(1..=length);
-            plan.spans.push(Span { queries: start..start + length, keys: start });
+            plan.positions.extend(kept..whole);
+            plan.limits.extend(kept + 1..=whole);
+            let keys = start..start + length;
+            plan.spans.push(Span {
+                queries: keys.clone(),
+                keys: keys.clone(),
+                behind: behind.clone(),
+            });
             let first = plan.read_positions.len();
             for row in reads {
-                let absolute = u32::try_from(start + row).map_err(candle_core::Error::wrap)?;
+                let absolute =
+                    u32::try_from(start + row - kept).map_err(candle_core::Error::wrap)?;
                 plan.read_rows.push(absolute);
                 plan.read_positions.push(*row);
                 plan.read_limits.push(row + 1);
             }
             let queries = first..plan.read_positions.len();
-            plan.read_spans.push(Span { queries, keys: start });
+            plan.read_spans.push(Span { queries, keys, behind: behind.clone() });
         }
         if plan.read_rows.is_empty() {
             candle_core::bail!("nothing is read");

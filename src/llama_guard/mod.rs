@@ -22,6 +22,8 @@ mod forward;
 #[cfg(feature = "candle")]
 mod kernels;
 #[cfg(feature = "candle")]
+mod prefix;
+#[cfg(feature = "candle")]
 mod prompt;
 mod recognise;
 #[cfg(feature = "candle")]
@@ -40,6 +42,8 @@ pub use family::Family;
 pub use fault::LoadFault;
 #[cfg(feature = "candle")]
 pub use forward::{Llama, Packed};
+#[cfg(feature = "candle")]
+pub use prefix::{Behind, Prefix};
 #[cfg(feature = "candle")]
 pub use prompt::{Prompted, Prompts, WindowPrompt, Words};
 #[cfg(feature = "candle")]

@@ -159,6 +159,14 @@ impl Prompts {
         frame + context + content + self.forced.len() + usize::from(self.bos.is_some())
     }
 
+    /// What every prompt begins with, for a judged turn of either side, up to the first content.
+    pub(super) fn beginnings(&self) -> [Vec<u32>; 2] {
+        let beginning = |side: &Side, first: &Side| {
+            self.bos.iter().chain(&side.head).chain(&first.label).copied().collect()
+        };
+        [beginning(&self.user, &self.user), beginning(&self.agent, &self.user)]
+    }
+
     /// The largest id there is.
     pub fn largest_id(&self) -> u32 {
         self.encoder.tokenizer.get_vocab(true).into_values().max().unwrap_or(0)
