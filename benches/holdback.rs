@@ -5,11 +5,11 @@
 
 #![expect(clippy::print_stdout, reason = "a bench prints its result")]
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wardgate::enforce::holdback::Settings;
 use wardgate::enforce::{Holdback, Ruling};
+use wardgate::wire::{Asked, Dialect};
 
 fn main() {
     println!(
@@ -48,7 +48,8 @@ fn stream(events: u32, choices: u32) -> Vec<u8> {
 /// Pushes the stream in pieces of a TCP segment each; how long it took, and over how many windows.
 fn drive(stream: &[u8], choices: u32) -> (Duration, usize) {
     let start = Instant::now();
-    let mut hold = Holdback::new(Settings::default(), Arc::from("What does it do?"), choices);
+    let asked = Asked::new(Dialect::Chat, "What does it do?", choices);
+    let mut hold = Holdback::new(Settings::default(), asked);
     let (mut windows, mut released) = (0, 0);
     for piece in stream.chunks(1460) {
         if hold.push(piece).is_err() {

@@ -18,7 +18,7 @@ use crate::policy::{self, Phase, Policy, decide};
 use crate::taxonomy::Taxonomy;
 use crate::transcript::Transcript;
 use crate::verdict::{Judgement, Unscored};
-use crate::wire::ChatRequest;
+use crate::wire::{Dialect, Request};
 
 /// How long one verdict may take here: longer than behind a gateway.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -224,7 +224,7 @@ fn conversation(bytes: &[u8]) -> Result<Asked> {
         .and_then(|messages| messages.last())
         .and_then(|message| message.get("role")?.as_str());
     let phase = if last == Some("assistant") { Phase::Response } else { Phase::Prompt };
-    let request = ChatRequest::parse(Bytes::from(value.to_string()))?;
+    let request = Request::parse(Dialect::Chat, Bytes::from(value.to_string()))?;
     let unread = request.unread().len() as u64;
     Ok(Asked { transcripts: request.transcripts(), unread, phase })
 }

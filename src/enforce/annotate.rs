@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::taxonomy::Taxonomy;
 use crate::verdict::{Coverage, Judgement, Score, Unscored};
+use crate::wire::Frame;
 use crate::wire::json;
-use crate::wire::reply::Stamp;
 
 /// The name of our object.
 const NAME: &str = "wardgate";
@@ -79,10 +79,9 @@ impl Annotation {
         Bytes::from([before, ours.as_bytes()].concat())
     }
 
-    /// The annotation as one chunk of a stream, without choices.
-    pub fn as_chunk(&self, stamp: &Stamp) -> Bytes {
-        let further = Map::from_iter([(NAME.to_owned(), self.value())]);
-        stamp.chunk(Vec::new(), further)
+    /// The annotation as one event of a stream, which says nothing else.
+    pub fn as_event(&self, frame: &Frame) -> Bytes {
+        frame.beside(Map::from_iter([(NAME.to_owned(), self.value())]))
     }
 
     fn value(&self) -> Value {
@@ -97,7 +96,7 @@ mod tests {
     use super::{Annotation, Summary};
     use crate::taxonomy::Taxonomy;
     use crate::verdict::{Judgement, Score, Scores};
-    use crate::wire::reply::Stamp;
+    use crate::wire::{Dialect, Frame};
 
     fn annotation() -> Annotation {
         let taxonomy = Taxonomy::new([("A", "a"), ("B", "b")]);
@@ -134,6 +133,6 @@ mod tests {
     fn a_stream_is_annotated_by_a_chunk_without_choices() {
         let head = r#"data: {"id":"","object":"chat.completion.chunk","created":0,"model":"","#;
         let expected = format!("{head}\"choices\":[],{OURS}}}\n\n");
-        assert_eq!(annotation().as_chunk(&Stamp::default()), expected);
+        assert_eq!(annotation().as_event(&Frame::of(Dialect::Chat)), expected);
     }
 }

@@ -2,18 +2,17 @@
 //! nothing of the text.
 
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
 
 use crate::enforce::finding::{Finding, results};
 use crate::verdict::Unscored;
-use crate::wire::reply::{self, Stamp};
-use crate::wire::{ChatResponse, PartPath, choice_index};
+use crate::wire::reply::{Error, content_filter_error};
+use crate::wire::{Answer, Dialect, PartPath};
 
 /// What stands in the place of a choice that was withheld.
 const WITHHELD: &str = "This answer was withheld by the content policy.";
 
 /// The error for a prompt that is refused for what it says.
-pub fn refuse_prompt(findings: &[Finding]) -> Bytes {
+pub fn refuse_prompt(dialect: Dialect, findings: &[Finding]) -> Bytes {
     let filtered = findings.iter().filter(|finding| finding.filtered);
     let named: Vec<String> =
         filtered.map(|finding| format!("{} ({})", finding.name, finding.code)).collect();
@@ -22,16 +21,17 @@ pub fn refuse_prompt(findings: &[Finding]) -> Bytes {
         message.push_str(": ");
         message.push_str(&named.join(", "));
     }
-    reply::content_filter_error(&message, &results(findings))
+    content_filter_error(dialect, &message, &results(findings))
 }
 
 /// The error for a prompt, or an answer, that is refused because there is no verdict on it. `unread`
 /// names the parts nobody can read, where that is the reason.
-pub fn refuse_unscored(reason: Unscored, unread: &[PartPath]) -> Bytes {
+pub fn refuse_unscored(dialect: Dialect, reason: Unscored, unread: &[PartPath]) -> Bytes {
     let first = unread.first().map(PartPath::as_str);
     if !reason.is_lasting() {
         let message = "the content guard has no verdict now; try again later";
-        return reply::error(message, "server_error", None, Some("guard_unavailable"));
+        let error = Error { message, kind: "server_error", param: None, code: "guard_unavailable" };
+        return error.body(dialect);
     }
     let message = match (reason, first) {
         (Unscored::Unreadable, Some(first)) if unread.len() == 1 => {
@@ -46,44 +46,25 @@ pub fn refuse_unscored(reason: Unscored, unread: &[PartPath]) -> Bytes {
         }
         _ => "the content guard cannot judge this; change it before sending it again".to_owned(),
     };
-    reply::error(&message, "invalid_request_error", first, Some("content_unreadable"))
+    let (message, kind) = (message.as_str(), "invalid_request_error");
+    Error { message, kind, param: first, code: "content_unreadable" }.body(dialect)
 }
 
 /// The answer without what the choices at these positions say. The others stay as they are.
-pub fn withhold(response: &ChatResponse, positions: &[usize]) -> Bytes {
-    let mut value = response.value().clone();
-    let list = value.get_mut("choices").and_then(Value::as_array_mut);
-    for (position, choice) in list.into_iter().flatten().enumerate() {
-        if positions.contains(&position) {
-            *choice = withheld(choice_index(choice, position));
-        }
-    }
-    Bytes::from(value.to_string())
+pub fn withhold(answer: &Answer, positions: &[usize]) -> Bytes {
+    answer.without(positions, WITHHELD)
 }
 
-/// An answer that says nothing of what this one says, in the choices or beside them.
-pub fn withhold_all(response: &ChatResponse) -> Bytes {
-    let choices = response.value().get("choices").and_then(Value::as_array);
-    let Some(choices) = choices else {
-        let message = "the upstream's answer was withheld by the content policy";
-        return reply::error(message, "server_error", None, Some("content_filter"));
-    };
-    let withheld = choices
-        .iter()
-        .enumerate()
-        .map(|(position, choice)| withheld(choice_index(choice, position)));
-    let mut stamp = Stamp::completion();
-    stamp.note(response.value());
-    Bytes::from(stamp.body(withheld.collect(), Map::new()).to_string())
+/// An answer that says nothing of what this one says, in the choices or beside them; `None` where its
+/// dialect has no words for that, or it is an error to begin with.
+pub fn withhold_all(answer: &Answer) -> Option<Bytes> {
+    answer.withheld(WITHHELD)
 }
 
-fn withheld(index: u32) -> Value {
-    json!({
-        "index": index,
-        "message": {"role": "assistant", "content": WITHHELD, "refusal": null},
-        "logprobs": null,
-        "finish_reason": "content_filter",
-    })
+/// The error in the place of an answer that is withheld.
+pub fn refuse_answer(dialect: Dialect) -> Bytes {
+    let message = "the model provider's answer was withheld by this gateway's policy";
+    Error { message, kind: "server_error", param: None, code: "content_filter" }.body(dialect)
 }
 
 #[cfg(test)]
@@ -91,10 +72,10 @@ mod tests {
     use bytes::Bytes;
     use serde_json::{Value, json};
 
-    use super::{WITHHELD, refuse_prompt, refuse_unscored, withhold, withhold_all};
+    use super::{WITHHELD, refuse_answer, refuse_prompt, refuse_unscored, withhold, withhold_all};
     use crate::enforce::finding::Finding;
     use crate::verdict::{Score, Unscored};
-    use crate::wire::{ChatResponse, PartPath};
+    use crate::wire::{Answer, Dialect, PartPath};
 
     fn read(bytes: &Bytes) -> Value {
         serde_json::from_slice(bytes).unwrap()
@@ -108,10 +89,11 @@ mod tests {
             score: Score::new(score).unwrap(),
             filtered,
         };
-        let body = read(&refuse_prompt(&[
+        let findings = [
             finding("S1", "Violent Crimes", 0.9, true),
             finding("S2", "Non-Violent Crimes", 0.1, false),
-        ]));
+        ];
+        let body = read(&refuse_prompt(Dialect::Chat, &findings));
         let results = json!({"S1": {"filtered": true, "severity": "high"},
             "S2": {"filtered": false, "severity": "safe"}});
         let message = "the prompt was refused by the content policy: Violent Crimes (S1)";
@@ -126,7 +108,7 @@ mod tests {
     fn a_refusal_without_a_verdict_says_what_to_do() {
         fn check(reason: Unscored, unread: &[&str], code: &str, words: &str) {
             let unread: Vec<PartPath> = unread.iter().map(|path| PartPath::from(*path)).collect();
-            let error = read(&refuse_unscored(reason, &unread))["error"].take();
+            let error = read(&refuse_unscored(Dialect::Chat, reason, &unread))["error"].take();
             assert_eq!(error["code"], code);
             assert!(error["message"].as_str().unwrap().contains(words), "{error}");
             assert_eq!(error["param"].as_str(), unread.first().map(PartPath::as_str));
@@ -147,7 +129,9 @@ mod tests {
             {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"},
             {"index": 1, "message": {"content": canary, "tool_calls": [{"function": {"name": canary}}]},
              "text": canary, canary: 1, "logprobs": {"content": [{"token": canary}]}}]});
-        let answer = ChatResponse::parse(Bytes::from(answer.to_string())).unwrap();
+        let parse =
+            |body: Value| Answer::parse(Dialect::Chat, Bytes::from(body.to_string())).unwrap();
+        let answer = parse(answer);
         let choice = |index: u32| {
             json!({"index": index, "logprobs": null, "finish_reason": "content_filter",
                 "message": {"role": "assistant", "content": WITHHELD, "refusal": null}})
@@ -159,9 +143,10 @@ mod tests {
 
         let expected = json!({"id": "c-1", "object": "chat.completion", "created": 3, "model": "m",
             "choices": [choice(0), choice(1)]});
-        assert_eq!(read(&withhold_all(&answer)), expected);
+        assert_eq!(read(&withhold_all(&answer).unwrap()), expected);
 
-        let error = ChatResponse::parse(Bytes::from_static(b"{\"error\":\"the canary\"}")).unwrap();
-        assert_eq!(read(&withhold_all(&error))["error"]["code"], "content_filter");
+        let error = parse(json!({"error": canary}));
+        assert_eq!(withhold_all(&error), None);
+        assert_eq!(read(&refuse_answer(Dialect::Chat))["error"]["code"], "content_filter");
     }
 }

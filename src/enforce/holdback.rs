@@ -15,7 +15,6 @@
 //! whoever settles what is due before pushing on holds no more than that, an event and a push.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
@@ -26,8 +25,8 @@ use crate::enforce::windows::{Cuts, Ruling, Window, Windows};
 use crate::wire::delta;
 use crate::wire::field::Piece;
 use crate::wire::json;
-use crate::wire::reply::{self, Stamp};
 use crate::wire::sse;
+use crate::wire::{Asked, Dialect, Frame};
 
 /// How much is held back, and how it is cut into windows.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -79,10 +78,11 @@ const EVENT_COST: usize = 96;
 /// The machine. Bytes of the upstream in, bytes for the client out, windows to judge in between.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use wardgate::enforce::{Holdback, Ruling, holdback::Settings};
+/// use wardgate::wire::{Asked, Dialect};
 ///
-/// let mut hold = Holdback::new(Settings::default(), Arc::from("How are you?"), 1);
+/// let asked = Asked::new(Dialect::Chat, "How are you?", 1);
+/// let mut hold = Holdback::new(Settings::default(), asked);
 /// let upstream = "data: {\"choices\":[{\"delta\":{\"content\":\"Fine.\"}}]}\n\ndata: [DONE]\n\n";
 /// hold.push(upstream.as_bytes())?;
 /// assert!(hold.released().is_empty(), "nobody has judged it yet");
@@ -95,11 +95,12 @@ const EVENT_COST: usize = 96;
 /// # Ok::<(), wardgate::enforce::StreamFault>(())
 /// ```
 pub struct Holdback {
+    dialect: Dialect,
     choices: usize,
     reader: sse::Reader,
-    /// From the first chunk with choices; and which event that was.
-    stamp: Stamp,
-    stamped: Option<u64>,
+    /// Noted from the first chunk with choices; and which event that was.
+    frame: Frame,
+    noted: Option<u64>,
     queue: VecDeque<Held>,
     /// The number of the event at the front of the queue.
     front: u64,
@@ -117,14 +118,15 @@ pub struct Holdback {
 }
 
 impl Holdback {
-    /// A hold-back for the answer to `question`, of which `choices` were asked for.
-    pub fn new(settings: Settings, question: Arc<str>, choices: u32) -> Self {
+    /// A hold-back for the answer to what was asked.
+    pub fn new(settings: Settings, asked: Asked) -> Self {
         Self {
+            dialect: asked.dialect(),
+            choices: asked.choices() as usize,
             reader: sse::Reader::new(settings.max_event_bytes),
-            windows: Windows::new(settings, question),
-            choices: choices as usize,
-            stamp: Stamp::default(),
-            stamped: None,
+            frame: Frame::of(asked.dialect()),
+            noted: None,
+            windows: Windows::new(settings, asked),
             queue: VecDeque::new(),
             front: 0,
             taken_bytes: 0,
@@ -147,9 +149,9 @@ impl Holdback {
         self.insert_last = Some(bytes);
     }
 
-    /// What our own chunks have in common with the upstream's.
-    pub fn stamp(&self) -> &Stamp {
-        &self.stamp
+    /// What our own events have in common with the upstream's.
+    pub fn frame(&self) -> &Frame {
+        &self.frame
     }
 
     /// Takes the next bytes of the upstream. Once the stream is closed they are ignored.
@@ -212,7 +214,7 @@ impl Holdback {
                 Kind::ClosingAll => self.windows.open_choices(event, &self.cuts),
                 Kind::Event | Kind::Done => held.closing,
             };
-            out.extend(closing.into_iter().map(|choice| self.closing_chunk(event, choice)));
+            out.extend(closing.into_iter().map(|choice| self.closing(event, choice)));
             if held.kind == Kind::Done {
                 out.extend(self.insert_last.take());
                 self.done = true;
@@ -232,10 +234,10 @@ impl Holdback {
         self.done || (self.closed && self.queue.is_empty())
     }
 
-    fn closing_chunk(&self, event: u64, choice: u32) -> Bytes {
-        match self.stamped {
-            Some(stamped) if stamped <= event => self.stamp.closing_chunk(choice),
-            _ => Stamp::default().closing_chunk(choice),
+    fn closing(&self, event: u64, choice: u32) -> Bytes {
+        match self.noted {
+            Some(noted) if noted <= event => self.frame.closing(choice),
+            _ => Frame::of(self.dialect).closing(choice),
         }
     }
 
@@ -289,10 +291,10 @@ impl Holdback {
         value: &Value,
         held: &mut Held,
     ) -> Result<bool, StreamFault> {
-        let chunk = delta::read(value);
-        if self.stamped.is_none() && !chunk.choices.is_empty() {
-            self.stamp.note(value);
-            self.stamped = Some(number);
+        let chunk = delta::read(self.dialect, value);
+        if self.noted.is_none() && !chunk.choices.is_empty() {
+            self.frame.note(value);
+            self.noted = Some(number);
         }
         self.note(None, number, &chunk.rest.pieces, chunk.rest.unread.len(), held)?;
         for choice in &chunk.choices {
@@ -369,7 +371,7 @@ impl Holdback {
         self.truncate(end);
         self.windows.seal_all();
         self.closed = true;
-        self.queue.push_back(Held::new(Bytes::from_static(reply::DONE), Kind::Done));
+        self.queue.push_back(Held::new(self.frame.done(), Kind::Done));
     }
 
     /// Forgets all events behind `end`, and what they say.

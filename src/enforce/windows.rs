@@ -1,11 +1,11 @@
 //! The windows of a stream: what each choice says, cut into stretches that are judged together.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use crate::enforce::holdback::Settings;
 use crate::enforce::track::Track;
 use crate::transcript::Transcript;
+use crate::wire::Asked;
 use crate::wire::field::Piece;
 
 /// A stretch of a stream that is judged together. To be handed back with
@@ -38,14 +38,14 @@ pub(super) type Cuts = BTreeMap<Option<u32>, u64>;
 /// All choices of a stream, and their windows that wait to be judged.
 pub(super) struct Windows {
     settings: Settings,
-    question: Arc<str>,
+    asked: Asked,
     tracks: BTreeMap<Option<u32>, Track>,
     due: VecDeque<Window>,
 }
 
 impl Windows {
-    pub(super) fn new(settings: Settings, question: Arc<str>) -> Self {
-        Self { settings, question, tracks: BTreeMap::new(), due: VecDeque::new() }
+    pub(super) fn new(settings: Settings, asked: Asked) -> Self {
+        Self { settings, asked, tracks: BTreeMap::new(), due: VecDeque::new() }
     }
 
     /// How many choices there are, what is outside them counted as one.
@@ -108,7 +108,7 @@ impl Windows {
         let sealed = track.seal(self.settings.overlap_chars);
         let Some(sealed) = sealed.filter(|_| !track.forgotten) else { return };
         let transcripts = sealed.texts.into_iter().map(|text| match choice {
-            Some(_) => Transcript::agent(self.question.clone(), text),
+            Some(choice) => Transcript::agent(self.asked.question(choice), text),
             None => Transcript::user(text),
         });
         self.due.push_back(Window {

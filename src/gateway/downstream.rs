@@ -12,6 +12,7 @@ use crate::gateway::failure::Failure;
 use crate::gateway::framing;
 use crate::gateway::inspect::Cleared;
 use crate::gateway::settings::Limits;
+use crate::wire::Dialect;
 
 /// One request of a client, and the response it is owed.
 pub(crate) struct Downstream<'a> {
@@ -19,6 +20,8 @@ pub(crate) struct Downstream<'a> {
     limits: &'a Limits,
     /// Headers of ours that every answer of this exchange carries.
     stamps: Vec<(&'static str, String)>,
+    /// In which errors are told; that of chat until it is known what is asked.
+    dialect: Dialect,
     begun: bool,
 }
 
@@ -46,12 +49,22 @@ impl<'a> Downstream<'a> {
         // A second request on the connection waits for its turn instead of looking like a client
         // that misbehaves and leaves.
         session.set_pipelining_enabled(true);
-        Self { session, limits, stamps: Vec::new(), begun: false }
+        Self { session, limits, stamps: Vec::new(), dialect: Dialect::Chat, begun: false }
     }
 
     /// The request's head.
     pub(crate) fn head(&self) -> &RequestHeader {
         self.session.req_header()
+    }
+
+    /// Has what goes wrong from now on told in a dialect.
+    pub(crate) fn speak(&mut self, dialect: Dialect) {
+        self.dialect = dialect;
+    }
+
+    /// In which dialect errors are told.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// Refuses a head that is too large or that two readers could read differently.

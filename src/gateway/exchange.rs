@@ -23,7 +23,7 @@ use crate::gateway::proxy::Gateway;
 use crate::gateway::route::Route;
 use crate::gateway::upstream::{Kind, Response, UpstreamFault};
 use crate::tenant::Tenant;
-use crate::wire::ChatRequest;
+use crate::wire::{Asked, Dialect, Request};
 
 /// Answers one request, whatever it takes.
 pub(crate) async fn run(gateway: &Gateway, mut downstream: Downstream<'_>) {
@@ -38,6 +38,9 @@ async fn admit(gateway: &Gateway, downstream: &mut Downstream<'_>) -> Result<(),
     downstream.check_framing()?;
     let head = downstream.head();
     let route = Route::of(&head.method, head.raw_path()).ok_or(Failure::RouteNotGuarded)?;
+    if let Route::Guarded(dialect) = route {
+        downstream.speak(dialect);
+    }
     let snapshot = gateway.snapshot();
     let tenant = snapshot.tenants.find(downstream.bearer()).ok_or(Failure::Unauthorized)?;
     Exchange::new(gateway, Arc::clone(tenant), route).run(downstream).await;
@@ -95,7 +98,7 @@ impl<'a> Exchange<'a> {
         let span = tracing::debug_span!("exchange", id = %self.id, tenant = %self.tenant.id);
         let conversed = async {
             match self.route {
-                Route::ChatCompletions => self.chat(downstream).await,
+                Route::Guarded(dialect) => self.converse(downstream, dialect).await,
                 Route::Models => self.models(downstream).await,
             }
         };
@@ -113,15 +116,20 @@ impl<'a> Exchange<'a> {
     }
 
     /// The conversation: prompt in, answer out.
-    async fn chat(&mut self, downstream: &mut Downstream<'_>) -> Result<Ending, Failure> {
+    async fn converse(
+        &mut self,
+        downstream: &mut Downstream<'_>,
+        dialect: Dialect,
+    ) -> Result<Ending, Failure> {
         let body = self.others(downstream.read_body()).await?;
-        let request = ChatRequest::parse(body)?;
+        let request = Request::parse(dialect, body)?;
         self.draft.learn(request.model(), request.stream());
         let upstreams = &self.gateway.upstreams;
         let upstream = upstreams.serving(request.model()).ok_or(Failure::ModelNotRouted)?;
         self.draft.open()?;
 
-        let mut inspector = Inspector::new(self.gateway, Arc::clone(&self.tenant), self.id.clone());
+        let tenant = Arc::clone(&self.tenant);
+        let mut inspector = Inspector::new(self.gateway, tenant, dialect, self.id.clone());
         let inspected = downstream.unless_gone(inspector.prompt(request)).await?;
         self.elsewhere += inspector.guard_time();
         self.draft.prompt(inspector.prompt_record());
@@ -137,17 +145,14 @@ impl<'a> Exchange<'a> {
             }
         };
         let credential = downstream.head().headers.get(header::AUTHORIZATION).cloned();
-        let asking = upstreams.chat(upstream, &prompt, credential.as_ref());
+        let asking = upstreams.ask(upstream, &prompt, credential.as_ref());
         let asked = Instant::now();
         let mut response = downstream.unless_gone(asking).await??;
         self.elsewhere += asked.elapsed();
         let ending = match response.kind() {
             Kind::Events if response.status().is_success() => {
-                let hold = Holdback::new(
-                    self.gateway.holdback.clone(),
-                    prompt.get().question(),
-                    prompt.get().n(),
-                );
+                let asked = prompt.get().asked().clone();
+                let hold = Holdback::new(self.gateway.holdback.clone(), asked);
                 let ending = self.stream(downstream, &mut response, &mut inspector, hold).await?;
                 downstream.finish().await?;
                 if ending.outcome == Outcome::Delivered {
@@ -163,7 +168,7 @@ impl<'a> Exchange<'a> {
                 let body = downstream.unless_gone(response.whole(limit)).await??;
                 self.elsewhere += asked.elapsed();
                 upstreams.release(upstream, response).await;
-                self.whole(downstream, answer, body, &mut inspector, prompt.get()).await?
+                self.whole(downstream, answer, body, &mut inspector, prompt.get().asked()).await?
             }
         };
         Ok(ending)
@@ -176,11 +181,10 @@ impl<'a> Exchange<'a> {
         answer: Answer,
         body: Bytes,
         inspector: &mut Inspector<'_>,
-        prompt: &ChatRequest,
+        asked: &Asked,
     ) -> Result<Ending, Failure> {
         let Answer { kind, status, carried } = answer;
-        let question = prompt.question();
-        let judging = inspector.whole(body, kind, status, &question);
+        let judging = inspector.whole(body, kind, status, asked);
         let inspected = downstream.unless_gone(judging).await??;
         self.elsewhere += inspector.guard_time();
         self.draft.response(inspector.response_record());
@@ -284,7 +288,7 @@ impl<'a> Exchange<'a> {
         }
         if downstream.has_begun() {
             // The status is out: the stream ends with an error event, which official clients raise.
-            let _ = downstream.write_ours(words.event()).await;
+            let _ = downstream.write_ours(words.error().event(downstream.dialect())).await;
             downstream.close_after();
             let _ = downstream.finish().await;
         } else {
@@ -308,14 +312,15 @@ fn two_readings(fault: StreamFault) -> Failure {
 const EVENTS: &str = "text/event-stream; charset=utf-8";
 
 impl Downstream<'_> {
-    /// Says what went wrong, in the envelope all OpenAI clients read.
+    /// Says what went wrong, in the envelope that clients of the dialect read.
     async fn fail(&mut self, failure: &Failure) -> Result<(), Failure> {
         let words = failure.words();
         if failure.breaks_connection() {
             self.close_after();
         }
         let retry_after = (words.retry && words.status == 503).then_some(1);
-        let (status, body, retry) = (words.status, words.body(), words.retry);
+        let body = words.error().body(self.dialect());
+        let (status, retry) = (words.status, words.retry);
         self.send(Reply { status, body, retry_after, retry }).await
     }
 }

@@ -3,16 +3,15 @@
 //! The only place that knows status codes. What a client reads never carries text of prompts or
 //! responses, a path of this machine, or a cause; the log gets the cause, once.
 
-use bytes::Bytes;
-use thiserror::Error;
-
 use crate::audit::{AuditError, Outcome};
 use crate::gateway::framing::FramingFault;
+use crate::gateway::route::Route;
 use crate::gateway::upstream::UpstreamFault;
-use crate::wire::{Malformed, reply};
+use crate::wire::Malformed;
+use crate::wire::reply::Error;
 
 /// Why an exchange ended without the answer that was asked for.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error("refused the framing: {0}")]
     Framing(#[from] FramingFault),
@@ -57,14 +56,10 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    /// The error envelope all OpenAI clients read.
-    pub(crate) fn body(&self) -> Bytes {
-        reply::error(&self.message, self.kind, self.param.as_deref(), Some(self.code))
-    }
-
-    /// The same as an event of a stream that has begun, which official clients raise.
-    pub(crate) fn event(&self) -> Bytes {
-        reply::error_event(&self.message, self.kind, Some(self.code))
+    /// The same in the error envelope of a dialect.
+    pub(crate) fn error(&self) -> Error<'_> {
+        let (message, param) = (self.message.as_str(), self.param.as_deref());
+        Error { message, kind: self.kind, param, code: self.code }
     }
 }
 
@@ -98,9 +93,10 @@ impl Failure {
             Self::RouteNotGuarded => caller(
                 404,
                 "route_not_guarded",
-                "this gateway guards POST /v1/chat/completions and GET /v1/models, and refuses \
-                 every other method and path"
-                    .to_owned(),
+                format!(
+                    "this gateway guards {}, and refuses every other method and path",
+                    Route::all()
+                ),
             ),
             Self::Unauthorized => caller(
                 401,

@@ -17,7 +17,7 @@ use crate::policy::{Action, Decision, Fired, Phase, decide};
 use crate::tenant::Tenant;
 use crate::transcript::Transcript;
 use crate::verdict::{Judgement, Unscored};
-use crate::wire::{ChatRequest, ChatResponse, Malformed, PartPath, reply};
+use crate::wire::{Answer, Asked, Dialect, Malformed, PartPath, Request};
 
 /// Something that was judged and may pass, as it is or as it was rewritten.
 ///
@@ -49,6 +49,7 @@ pub(crate) enum Inspected<T> {
 pub(crate) struct Inspector<'a> {
     gateway: &'a Gateway,
     tenant: Arc<Tenant>,
+    dialect: Dialect,
     exchange: String,
     card: Arc<GuardCard>,
     prompt: Tally,
@@ -67,14 +68,19 @@ struct Tally {
 }
 
 impl<'a> Inspector<'a> {
-    pub(crate) fn new(gateway: &'a Gateway, tenant: Arc<Tenant>, exchange: String) -> Self {
+    pub(crate) fn new(
+        gateway: &'a Gateway,
+        tenant: Arc<Tenant>,
+        dialect: Dialect,
+        exchange: String,
+    ) -> Self {
         let card = gateway.guard.card();
         let (prompt, response) = (Tally::default(), Tally::default());
-        Self { gateway, tenant, exchange, card, prompt, response }
+        Self { gateway, tenant, dialect, exchange, card, prompt, response }
     }
 
     /// Judges a prompt, all of it, before anybody else sees it.
-    pub(crate) async fn prompt(&mut self, request: ChatRequest) -> Inspected<ChatRequest> {
+    pub(crate) async fn prompt(&mut self, request: Request) -> Inspected<Request> {
         let unread = request.unread().len() as u64;
         let action = self.judge(Phase::Prompt, request.transcripts(), unread).await;
         if action == Action::Block {
@@ -90,15 +96,15 @@ impl<'a> Inspector<'a> {
         body: Bytes,
         kind: Kind,
         status: StatusCode,
-        question: &Arc<str>,
+        asked: &Asked,
     ) -> Result<Inspected<Bytes>, Failure> {
         if body.is_empty() {
             return Ok(Inspected::Cleared(Cleared(body)));
         }
         if kind != Kind::Json {
-            return Ok(self.words(body, status, question).await);
+            return Ok(self.words(body, status, &asked.question(0)).await);
         }
-        let response = ChatResponse::parse(body).map_err(unreadable)?;
+        let response = Answer::parse(self.dialect, body).map_err(unreadable)?;
         let rest = self
             .judge(
                 Phase::Response,
@@ -107,15 +113,13 @@ impl<'a> Inspector<'a> {
             )
             .await;
         if rest == Action::Block {
-            return Ok(match self.refusal_of_all() {
-                None if response.is_completion() => {
-                    Inspected::Cleared(Cleared(block::withhold_all(&response)))
-                }
+            return Ok(match (self.refusal_of_all(), block::withhold_all(&response)) {
+                (None, Some(withheld)) => Inspected::Cleared(Cleared(withheld)),
                 _ => Inspected::Refused(self.refuse_response(status)),
             });
         }
         let mut blocked = Vec::new();
-        for choice in response.choices(question) {
+        for choice in response.choices(asked) {
             let unread = choice.unread.len() as u64;
             if self.judge(Phase::Response, choice.transcripts, unread).await == Action::Block {
                 if let Some(reply) = self.refusal_of_all() {
@@ -130,7 +134,7 @@ impl<'a> Inspector<'a> {
             block::withhold(&response, &blocked)
         };
         let body = match self.annotation() {
-            Some(annotation) if response.is_completion() => annotation.onto(&body),
+            Some(annotation) if response.is_complete() => annotation.onto(&body),
             _ => body,
         };
         Ok(Inspected::Cleared(Cleared(body)))
@@ -168,7 +172,7 @@ impl<'a> Inspector<'a> {
         if let Some(annotation) = self.annotation()
             && !hold.ended()
         {
-            hold.insert_last(annotation.as_chunk(hold.stamp()));
+            hold.insert_last(annotation.as_event(hold.frame()));
         }
         let released = hold.released();
         (judged || !released.is_empty()).then_some(Cleared(released))
@@ -229,7 +233,7 @@ impl<'a> Inspector<'a> {
     /// The refusal owed when the response as a whole has no verdict.
     pub(crate) fn refusal_of_all(&self) -> Option<Reply> {
         let unscored = self.response.decision.unscored.filter(|_| self.response.cut)?;
-        Some(no_verdict(unscored, &[]))
+        Some(no_verdict(self.dialect, unscored, &[]))
     }
 
     /// The record of the prompt's phase.
@@ -272,7 +276,7 @@ impl<'a> Inspector<'a> {
 
     fn refuse_prompt(&self, unread: &[PartPath]) -> Reply {
         if let Some(unscored) = self.prompt.decision.unscored {
-            return no_verdict(unscored, unread);
+            return no_verdict(self.dialect, unscored, unread);
         }
         let blocking = |fired: &&Fired| fired.action == Action::Block;
         let rules = self.prompt.decision.rules.iter().filter(blocking);
@@ -280,7 +284,7 @@ impl<'a> Inspector<'a> {
         let findings = findings(&self.prompt.judgement, &self.card.taxonomy, &blocked_on);
         Reply {
             status: 400,
-            body: block::refuse_prompt(&findings),
+            body: block::refuse_prompt(self.dialect, &findings),
             retry_after: None,
             retry: false,
         }
@@ -291,19 +295,13 @@ impl<'a> Inspector<'a> {
             return reply;
         }
         let status = if status.is_success() { 502 } else { status.as_u16() };
-        let body = reply::error(
-            "the model provider's answer was withheld by this gateway's policy",
-            "server_error",
-            None,
-            Some("content_filter"),
-        );
-        Reply { status, body, retry_after: None, retry: false }
+        Reply { status, body: block::refuse_answer(self.dialect), retry_after: None, retry: false }
     }
 }
 
 /// What is said when a policy refuses for want of a verdict.
-fn no_verdict(unscored: Unscored, unread: &[PartPath]) -> Reply {
-    let body = block::refuse_unscored(unscored, unread);
+fn no_verdict(dialect: Dialect, unscored: Unscored, unread: &[PartPath]) -> Reply {
+    let body = block::refuse_unscored(dialect, unscored, unread);
     if unscored.is_lasting() {
         Reply { status: 400, body, retry_after: None, retry: false }
     } else {

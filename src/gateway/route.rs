@@ -6,18 +6,20 @@
 
 use http::Method;
 
+use crate::wire::Dialect;
+
 /// A guarded route.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Route {
-    /// `POST /v1/chat/completions`.
-    ChatCompletions,
+    /// A conversation, in a dialect.
+    Guarded(Dialect),
     /// `GET /v1/models`.
     Models,
 }
 
-const ROUTES: [(Method, &[u8], Route); 2] = [
-    (Method::POST, b"/v1/chat/completions", Route::ChatCompletions),
-    (Method::GET, b"/v1/models", Route::Models),
+const ROUTES: [(Method, &str, Route); 2] = [
+    (Method::POST, "/v1/chat/completions", Route::Guarded(Dialect::Chat)),
+    (Method::GET, "/v1/models", Route::Models),
 ];
 
 impl Route {
@@ -25,22 +27,32 @@ impl Route {
     pub(crate) fn of(method: &Method, raw_path: &[u8]) -> Option<Self> {
         ROUTES
             .iter()
-            .find(|(wanted, path, _)| wanted == method && *path == raw_path)
+            .find(|(wanted, path, _)| wanted == method && path.as_bytes() == raw_path)
             .map(|(_, _, route)| *route)
     }
 
     /// The word for records and metrics.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Self::ChatCompletions => "chat.completions",
+            Self::Guarded(dialect) => dialect.as_str(),
             Self::Models => "models",
+        }
+    }
+
+    /// All routes, in words.
+    pub(crate) fn all() -> String {
+        let routes: Vec<String> =
+            ROUTES.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+        match routes.split_last() {
+            Some((last, first)) if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+            _ => routes.concat(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Route;
+    use super::{Dialect, Route};
     use http::Method;
 
     #[test]
@@ -48,7 +60,7 @@ mod tests {
         let check = |method: Method, path: &str, expected: Option<Route>| {
             assert_eq!(Route::of(&method, path.as_bytes()), expected, "{method} {path}");
         };
-        check(Method::POST, "/v1/chat/completions", Some(Route::ChatCompletions));
+        check(Method::POST, "/v1/chat/completions", Some(Route::Guarded(Dialect::Chat)));
         check(Method::GET, "/v1/models", Some(Route::Models));
         for path in [
             "//v1/chat/completions",

@@ -16,7 +16,7 @@ use thiserror::Error;
 use crate::gateway::downstream;
 use crate::gateway::inspect::Cleared;
 use crate::gateway::settings::UpstreamSettings;
-use crate::wire::ChatRequest;
+use crate::wire::Request;
 
 /// Idle connections kept to all upstreams together.
 const POOL: usize = 256;
@@ -82,16 +82,17 @@ impl Upstreams {
         self.upstreams.iter()
     }
 
-    /// Sends a cleared chat request and waits for the head of the answer.
-    pub(crate) async fn chat(
+    /// Sends a cleared request and waits for the head of the answer.
+    pub(crate) async fn ask(
         &self,
         upstream: &Upstream,
-        request: &Cleared<ChatRequest>,
+        request: &Cleared<Request>,
         client: Option<&HeaderValue>,
     ) -> Result<Response, UpstreamFault> {
         let request = request.get();
         let accept = if request.stream() { "text/event-stream" } else { downstream::JSON };
-        let mut head = upstream.request(Method::POST, "/chat/completions", accept, client)?;
+        let path = request.asked().dialect().path();
+        let mut head = upstream.request(Method::POST, path, accept, client)?;
         insert(&mut head, header::CONTENT_TYPE, downstream::JSON)?;
         insert(&mut head, header::CONTENT_LENGTH, &request.bytes().len().to_string())?;
         self.send(upstream, head, request.bytes().clone()).await

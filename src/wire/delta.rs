@@ -5,7 +5,8 @@
 
 use serde_json::Value;
 
-use crate::wire::chat::{ANSWER, choice_index};
+use crate::wire::answer::choice_index;
+use crate::wire::dialect::{Dialect, Said};
 use crate::wire::field::{Found, Table, Trail, read_unknown};
 
 /// One chunk.
@@ -28,21 +29,23 @@ pub(crate) struct ChoiceDelta<'v> {
     pub(crate) finished: bool,
 }
 
-/// Reads a chunk.
-pub(crate) fn read(chunk: &Value) -> Chunk<'_> {
-    let table: &Table = &ANSWER;
+/// Reads a chunk in a dialect.
+pub(crate) fn read(dialect: Dialect, chunk: &Value) -> Chunk<'_> {
+    let shape = dialect.shape();
+    let table: &Table = &shape.answers;
+    let Said::Choices(name) = shape.said;
     let Value::Object(root) = chunk else {
         return Chunk { choices: Vec::new(), rest: read_unknown(chunk), is_error: false };
     };
     let is_error = root.get("error").is_some_and(|error| !error.is_null());
-    let list = root.get("choices").and_then(Value::as_array);
-    let except: &[&str] = if list.is_some() { &["choices"] } else { &[] };
+    let list = root.get(name).and_then(Value::as_array);
+    let except: &[&str] = if list.is_some() { &[name] } else { &[] };
     let rest = table.read_entries(root, except, Trail::default());
-    let inside = table.field("choices").and_then(Table::items);
+    let inside = table.field(name).and_then(Table::items);
     let choices = list.into_iter().flatten().enumerate().map(|(position, choice)| ChoiceDelta {
         index: choice_index(choice, position),
         found: match inside {
-            Some(inside) => inside.read(choice, Trail::item("choices", position)),
+            Some(inside) => inside.read(choice, Trail::item(name, position)),
             None => read_unknown(choice),
         },
         finished: choice.get("finish_reason").is_some_and(|reason| !reason.is_null()),
@@ -54,8 +57,13 @@ pub(crate) fn read(chunk: &Value) -> Chunk<'_> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::read;
+    use super::Chunk;
+    use crate::wire::dialect::Dialect;
     use crate::wire::field::Channel::{self, Content, Other, Reasoning, Speech, Tool};
+
+    fn read(chunk: &Value) -> Chunk<'_> {
+        super::read(Dialect::Chat, chunk)
+    }
 
     type Said<'a> = (u32, &'a [(Channel, u64, &'a str)], bool);
 

@@ -7,15 +7,25 @@
 //! * `field` walks a value along a dialect's table of known fields. Every string and every key is
 //!   either on the table as free of content, or handed out to be judged, or noted as unread. A
 //!   further dialect is a further table.
-//! * `chat` is the table of chat completions, and what its requests and answers say to a guard.
-//! * [`sse`] cuts a stream into events, `delta` reads what an event says, and [`reply`] holds what
-//!   we say ourselves.
+//! * `dialect` is the seam between the dialects: what each of them is, as data. `chat` is one of them.
+//! * `request` and `answer` read bodies in any dialect; `asked` is what the one tells the other.
+//! * [`sse`] cuts a stream into events, and `delta` reads what an event says.
+//! * [`reply`] holds what we say ourselves, `withhold` what stands in the place of an answer, and
+//!   `frame` how a stream is closed.
 
 pub mod json;
 
 pub(crate) mod field;
 
+mod dialect;
+
 mod chat;
+
+mod request;
+
+mod asked;
+
+mod answer;
 
 pub mod sse;
 
@@ -23,11 +33,22 @@ pub(crate) mod delta;
 
 pub mod reply;
 
+mod withhold;
+
+mod frame;
+
 mod malformed;
 
 pub(crate) mod unescape;
 
-pub(crate) use chat::choice_index;
-pub use chat::{ChatRequest, ChatResponse, ChoiceParts, judge_anything};
+#[cfg(test)]
+mod canary;
+
+pub(crate) use answer::choice_index;
+pub use answer::{Answer, ChoiceParts};
+pub use asked::Asked;
+pub use dialect::Dialect;
 pub use field::{Channel, PartPath};
+pub use frame::Frame;
 pub use malformed::Malformed;
+pub use request::Request;

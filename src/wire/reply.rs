@@ -1,34 +1,70 @@
-//! What we say ourselves, in the words of chat completions.
+//! What we say ourselves: errors, and chunks of choices.
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use crate::wire::dialect::Dialect;
 use crate::wire::field::is_id;
 
 /// The end of a stream.
 pub const DONE: &[u8] = b"data: [DONE]\n\n";
 
-/// An error as OpenAI's clients read it.
-pub fn error(message: &str, kind: &str, param: Option<&str>, code: Option<&str>) -> Bytes {
-    let body = json!({"error": {"message": message, "type": kind, "param": param, "code": code}});
-    Bytes::from(body.to_string())
+/// Something that went wrong or is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Error<'a> {
+    /// In words.
+    pub message: &'a str,
+    /// Whose fault it is, in OpenAI's words: `invalid_request_error` or `server_error`.
+    pub kind: &'a str,
+    /// The field in question.
+    pub param: Option<&'a str>,
+    /// The stable word for it.
+    pub code: &'a str,
+}
+
+impl Error<'_> {
+    /// The error as the dialect's clients read it.
+    pub fn body(&self, dialect: Dialect) -> Bytes {
+        Bytes::from(self.value(dialect).to_string())
+    }
+
+    /// The same inside a stream that has begun: official clients raise it.
+    pub fn event(&self, dialect: Dialect) -> Bytes {
+        match dialect {
+            Dialect::Chat => event(&Error { param: None, ..*self }.value(dialect)),
+        }
+    }
+
+    fn value(&self, dialect: Dialect) -> Value {
+        let Self { message, kind, param, code } = self;
+        match dialect {
+            Dialect::Chat => {
+                json!({"error": {"message": message, "type": kind, "param": param, "code": code}})
+            }
+        }
+    }
 }
 
 /// The error for a prompt that is refused for what it says, as Azure's clients read it. `results`
 /// holds one entry per category. Azure's service and its documents disagree on the plural of its
 /// name, so both are given.
-pub fn content_filter_error(message: &str, results: &Map<String, Value>) -> Bytes {
-    let body = json!({"error": {
-        "message": message,
-        "type": "invalid_request_error",
-        "param": "messages",
-        "code": "content_filter",
-        "innererror": {
-            "code": "ResponsibleAIPolicyViolation",
-            "content_filter_result": results,
-            "content_filter_results": results,
-        },
-    }});
+pub fn content_filter_error(
+    dialect: Dialect,
+    message: &str,
+    results: &Map<String, Value>,
+) -> Bytes {
+    let (kind, param) = ("invalid_request_error", Some(dialect.asked()));
+    let error = Error { message, kind, param, code: "content_filter" };
+    let mut body = error.value(dialect);
+    match dialect {
+        Dialect::Chat => {
+            body["error"]["innererror"] = json!({
+                "code": "ResponsibleAIPolicyViolation",
+                "content_filter_result": results,
+                "content_filter_results": results,
+            });
+        }
+    }
     Bytes::from(body.to_string())
 }
 
@@ -37,39 +73,40 @@ pub fn event(value: &Value) -> Bytes {
     crate::wire::sse::one_reading(&Bytes::from(format!("data: {value}\n\n")))
 }
 
-/// An error inside a stream that has begun: OpenAI's clients raise it.
-pub fn error_event(message: &str, kind: &str, code: Option<&str>) -> Bytes {
-    event(&json!({"error": {"message": message, "type": kind, "param": null, "code": code}}))
-}
-
 /// What the chunks of a stream have in common, so that a chunk of ours looks like its neighbours;
 /// or what an answer has around its choices.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stamp {
+    dialect: Dialect,
     fields: Map<String, Value>,
 }
 
-impl Default for Stamp {
-    fn default() -> Self {
-        let mut fields = Map::new();
-        for (name, value) in [
+impl Stamp {
+    /// What a chunk has around its choices, before anything is known of the upstream's.
+    pub fn chunk_of(dialect: Dialect) -> Self {
+        let object = match dialect {
+            Dialect::Chat => "chat.completion.chunk",
+        };
+        Self::new(dialect, object)
+    }
+
+    /// The same of an answer that is not streamed.
+    pub fn answer_of(dialect: Dialect) -> Self {
+        let object = match dialect {
+            Dialect::Chat => "chat.completion",
+        };
+        Self::new(dialect, object)
+    }
+
+    fn new(dialect: Dialect, object: &str) -> Self {
+        let fields = [
             ("id", Value::from("")),
-            ("object", Value::from("chat.completion.chunk")),
+            ("object", Value::from(object)),
             ("created", Value::from(0)),
             ("model", Value::from("")),
-        ] {
-            fields.insert(name.to_owned(), value);
-        }
-        Self { fields }
-    }
-}
-
-impl Stamp {
-    /// What an answer that is not streamed has around its choices.
-    pub fn completion() -> Self {
-        let mut stamp = Self::default();
-        stamp.fields.insert("object".to_owned(), "chat.completion".into());
-        stamp
+        ];
+        let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Self { dialect, fields }
     }
 
     /// Takes what it can from a chunk of the upstream: only what has the shape of an id or a number,
@@ -89,7 +126,11 @@ impl Stamp {
 
     /// The chunk that ends a choice because of what it said.
     pub fn closing_chunk(&self, index: u32) -> Bytes {
-        let choice = json!({"index": index, "delta": {}, "finish_reason": "content_filter"});
+        let choice = match self.dialect {
+            Dialect::Chat => {
+                json!({"index": index, "delta": {}, "finish_reason": "content_filter"})
+            }
+        };
         self.chunk(vec![choice], Map::new())
     }
 
@@ -111,16 +152,20 @@ impl Stamp {
 mod tests {
     use serde_json::{Map, Value, json};
 
-    use super::{Stamp, content_filter_error, error, error_event};
+    use super::{Error, Stamp, content_filter_error};
+    use crate::wire::dialect::Dialect;
 
     #[test]
     fn an_error_has_the_four_fields_that_clients_read() {
+        let (message, kind) = ("say \"it\"", "invalid_request_error");
+        let error = Error { message, kind, param: Some("messages"), code: "x" };
         assert_eq!(
-            error("say \"it\"", "invalid_request_error", Some("messages"), None),
-            r#"{"error":{"message":"say \"it\"","type":"invalid_request_error","param":"messages","code":null}}"#
+            error.body(Dialect::Chat),
+            r#"{"error":{"message":"say \"it\"","type":"invalid_request_error","param":"messages","code":"x"}}"#
         );
+        let error = Error { message: "gone", kind: "server_error", param: None, code: "x" };
         assert_eq!(
-            error_event("gone", "server_error", Some("x")),
+            error.event(Dialect::Chat),
             "data: {\"error\":{\"message\":\"gone\",\"type\":\"server_error\",\"param\":null,\"code\":\"x\"}}\n\n"
         );
     }
@@ -131,7 +176,7 @@ mod tests {
             panic!()
         };
         assert_eq!(
-            content_filter_error("no", &results),
+            content_filter_error(Dialect::Chat, "no", &results),
             concat!(
                 r#"{"error":{"message":"no","type":"invalid_request_error","param":"messages","#,
                 r#""code":"content_filter","innererror":{"code":"ResponsibleAIPolicyViolation","#,
@@ -143,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_closing_chunk_looks_like_its_neighbours() {
-        let mut stamp = Stamp::default();
+        let mut stamp = Stamp::chunk_of(Dialect::Chat);
         stamp.note(&json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 7,
             "model": "demo", "system_fingerprint": "two words", "choices": []}));
         stamp.note(&json!({"error": {}}));

@@ -1,7 +1,6 @@
 //! The machine from outside: bytes in, bytes out, and a guard that knows one word.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -9,14 +8,18 @@ use serde_json::{Value, json};
 
 use super::{Holdback, Settings, StreamFault};
 use crate::enforce::windows::Ruling;
-use crate::wire::reply::Stamp;
 use crate::wire::sse;
+use crate::wire::{Asked, Dialect, Frame};
 
 const CANARY: &str = "the canary sings";
 const DONE: &str = "data: [DONE]\n\n";
 
 fn settings() -> Settings {
     Settings { min_chars: 20, max_chars: 60, overlap_chars: 30, ..Settings::default() }
+}
+
+fn asked(question: &str, choices: u32) -> Asked {
+    Asked::new(Dialect::Chat, question, choices)
 }
 
 /// What came out: the bytes, and the texts that were judged.
@@ -40,7 +43,7 @@ const AT_ONCE: Pace = Pace { client: 1, guard: 0 };
 
 /// Drives a stream through, piece by piece.
 fn drive(pieces: &[&[u8]], choices: u32, pace: Pace) -> Result<Outcome, StreamFault> {
-    let mut hold = Holdback::new(settings(), Arc::from("question"), choices);
+    let mut hold = Holdback::new(settings(), asked("question", choices));
     let mut outcome = Outcome { released: String::new(), judged: Vec::new(), ended: false };
     let mut judging = VecDeque::new();
     let mut settle = |hold: &mut Holdback, outcome: &mut Outcome, at_a_time: usize| {
@@ -127,7 +130,7 @@ fn what_passes_leaves_byte_for_byte() {
 
 #[test]
 fn nothing_leaves_before_it_is_judged() {
-    let mut hold = Holdback::new(settings(), Arc::from("question"), 1);
+    let mut hold = Holdback::new(settings(), asked("question", 1));
     hold.push(say(0, "A short one").as_bytes()).unwrap();
     assert!(hold.due().is_none(), "too short to judge");
     assert_eq!(hold.released(), "");
@@ -204,7 +207,7 @@ fn what_is_said_beside_the_choices_is_judged() {
         format!("data: \"{CANARY}\"\n\n"),
     ] {
         check(&[say(0, "hi"), beside.clone(), done()], 1, &[say(0, "hi"), closing(0), done()]);
-        let bare = Stamp::default().closing_chunk(0);
+        let bare = Frame::of(Dialect::Chat).closing(0);
         let bare = String::from_utf8(bare.to_vec()).unwrap();
         check(&[beside, say(0, "hi")], 1, &[bare, done()]);
     }
@@ -238,7 +241,7 @@ fn every_channel_of_a_choice_is_judged() {
 
 #[test]
 fn what_cannot_be_read_waits_for_a_ruling() {
-    let mut hold = Holdback::new(settings(), Arc::from(""), 1);
+    let mut hold = Holdback::new(settings(), asked("", 1));
     let audio = chunk(json!([{"index": 0, "delta": {"audio": {"data": "AAAA"}}}]));
     hold.push(audio.as_bytes()).unwrap();
     assert_eq!(hold.released(), "");
@@ -265,7 +268,7 @@ fn a_stream_with_two_readings_is_at_fault() {
         "data: [DONE] and more\n\n",
         "data: hello\n\n",
     ] {
-        let mut hold = Holdback::new(settings(), Arc::from(""), 1);
+        let mut hold = Holdback::new(settings(), asked("", 1));
         hold.push(say(0, "hi").as_bytes()).unwrap();
         assert!(matches!(hold.push(bad.as_bytes()), Err(StreamFault::Json(_))), "{bad}");
         assert_eq!(hold.released(), "", "what was not judged stays held back");
@@ -278,7 +281,7 @@ fn a_stream_with_two_readings_is_at_fault() {
 #[test]
 fn what_is_held_is_bounded_and_never_stuck() {
     let small = Settings { patience_bytes: 2000, ..settings() };
-    let mut hold = Holdback::new(small, Arc::from(""), 2);
+    let mut hold = Holdback::new(small, asked("", 2));
     hold.push(say(0, "waits").as_bytes()).unwrap();
     let silent = chunk(json!([{"index": 1, "delta": {}}]));
     let mut pushed = 0;
@@ -297,12 +300,12 @@ fn what_is_held_is_bounded_and_never_stuck() {
 
 #[test]
 fn our_own_events_stand_first_and_last() {
-    let mut hold = Holdback::new(settings(), Arc::from(""), 1);
+    let mut hold = Holdback::new(settings(), asked("", 1));
     hold.insert_first(Bytes::from_static(b"data: first\n\n"));
     hold.insert_last(Bytes::from_static(b"data: last\n\n"));
     hold.push((stop(0) + DONE).as_bytes()).unwrap();
     assert_eq!(hold.released(), format!("data: first\n\n{}data: last\n\n{DONE}", stop(0)));
-    let mut hold = Holdback::new(settings(), Arc::from(""), 1);
+    let mut hold = Holdback::new(settings(), asked("", 1));
     hold.insert_last(Bytes::from_static(b"data: last\n\n"));
     hold.push(stop(0).as_bytes()).unwrap();
     assert_eq!(hold.released(), stop(0));

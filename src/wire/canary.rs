@@ -4,10 +4,10 @@ use proptest::prelude::*;
 use serde_json::{Map, Value};
 
 /// What a guard must see wherever it stands.
-pub(super) const CANARY: &str = "ca nary"; // a space, or it would pass as an id
+pub(crate) const CANARY: &str = "ca nary"; // a space, or it would pass as an id
 
 /// Any JSON, with places for a canary.
-pub(super) fn anything() -> impl Strategy<Value = Value> {
+pub(crate) fn anything() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -24,7 +24,7 @@ pub(super) fn anything() -> impl Strategy<Value = Value> {
 }
 
 /// Names that tables know, and some that they do not.
-pub(super) fn words() -> impl Strategy<Value = String> {
+pub(crate) fn words() -> impl Strategy<Value = String> {
     prop::sample::select(vec![
         "role",
         "user",
@@ -68,7 +68,7 @@ fn here(place: &mut usize) -> bool {
 }
 
 /// Puts the canary in the place number `place` (keys and strings, in order).
-pub(super) fn plant(value: &mut Value, place: &mut usize) {
+pub(crate) fn plant(value: &mut Value, place: &mut usize) {
     match value {
         Value::String(text) if here(place) => *text = CANARY.to_owned(),
         Value::Array(items) => items.iter_mut().for_each(|item| plant(item, place)),

@@ -1,21 +1,21 @@
 //! An answer that is not streamed, and bodies that are no answer at all.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::transcript::Transcript;
-use crate::wire::chat::fields::ANSWER;
-use crate::wire::chat::request::{agent_transcripts, user_transcripts};
+use crate::wire::asked::Asked;
+use crate::wire::dialect::{Dialect, Said};
 use crate::wire::field::{Found, PartPath, Table, Trail, read_unknown};
 use crate::wire::json;
 use crate::wire::malformed::Malformed;
+use crate::wire::request::{agent_transcripts, user_transcripts};
 
-/// The body of an upstream's answer that has one reading: a chat completion, or any other JSON,
-/// such as an error.
+/// The body of an upstream's answer that has one reading: what was asked for, or any other JSON, such
+/// as an error.
 #[derive(Clone, Debug)]
-pub struct ChatResponse {
+pub struct Answer {
+    dialect: Dialect,
     bytes: Bytes,
     value: Value,
 }
@@ -33,15 +33,20 @@ pub struct ChoiceParts {
     pub unread: Vec<PartPath>,
 }
 
-impl ChatResponse {
-    /// Reads a body.
+impl Answer {
+    /// Reads a body in a dialect.
     ///
     /// # Errors
     ///
     /// It is not JSON with one reading.
-    pub fn parse(bytes: Bytes) -> Result<Self, Malformed> {
+    pub fn parse(dialect: Dialect, bytes: Bytes) -> Result<Self, Malformed> {
         let value = json::parse(&bytes)?;
-        Ok(Self { bytes, value })
+        Ok(Self { dialect, bytes, value })
+    }
+
+    /// How it is spoken.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// The body as it was received.
@@ -54,22 +59,23 @@ impl ChatResponse {
         &self.value
     }
 
-    /// Whether this is an answer: an object with a list of choices.
-    pub fn is_completion(&self) -> bool {
+    /// Whether this is what was asked for, and not an error, say: an object with a list of choices.
+    pub fn is_complete(&self) -> bool {
         self.list().is_some()
     }
 
-    /// What each choice says, in the light of the question.
-    pub fn choices(&self, question: &Arc<str>) -> impl Iterator<Item = ChoiceParts> {
-        let table = ANSWER.field("choices").and_then(Table::items);
+    /// What each choice says, in the light of its question.
+    pub fn choices(&self, asked: &Asked) -> impl Iterator<Item = ChoiceParts> {
+        let Said::Choices(name) = self.dialect.shape().said;
+        let table = self.table().field(name).and_then(Table::items);
         let list = self.list().into_iter().flat_map(|(_, choices)| choices).enumerate();
         list.map(move |(position, choice)| {
             let found = match table {
-                Some(table) => table.read(choice, Trail::item("choices", position)),
+                Some(table) => table.read(choice, Trail::item(name, position)),
                 None => read_unknown(choice),
             };
-            let transcripts = agent_transcripts(&found, question);
             let index = choice_index(choice, position);
+            let transcripts = agent_transcripts(&found, &asked.question(index));
             ChoiceParts { index, position, transcripts, unread: found.unread }
         })
     }
@@ -77,27 +83,40 @@ impl ChatResponse {
     /// What is said outside the choices; everything, where there are none.
     pub fn rest_transcripts(&self) -> Vec<Transcript> {
         match self.list() {
-            Some((root, _)) => user_transcripts(rest(root).joined(|_| true)).collect(),
-            None => judge_anything(&self.value),
+            Some((root, _)) => user_transcripts(self.rest(root).joined(|_| true)).collect(),
+            None => user_transcripts(self.everything().joined(|_| true)).collect(),
         }
     }
 
     /// What nobody here can read outside the choices.
     pub fn rest_unread(&self) -> Vec<PartPath> {
         match self.list() {
-            Some((root, _)) => rest(root).unread,
-            None => read_whole(&self.value).unread,
+            Some((root, _)) => self.rest(root).unread,
+            None => self.everything().unread,
         }
     }
 
-    fn list(&self) -> Option<(&Map<String, Value>, &Vec<Value>)> {
-        let root = self.value.as_object()?;
-        Some((root, root.get("choices")?.as_array()?))
+    fn table(&self) -> &'static Table {
+        &self.dialect.shape().answers
     }
-}
 
-fn rest(root: &Map<String, Value>) -> Found<'_> {
-    ANSWER.read_entries(root, &["choices"], Trail::default())
+    fn list(&self) -> Option<(&Map<String, Value>, &Vec<Value>)> {
+        let Said::Choices(name) = self.dialect.shape().said;
+        let root = self.value.as_object()?;
+        Some((root, root.get(name)?.as_array()?))
+    }
+
+    fn rest<'v>(&self, root: &'v Map<String, Value>) -> Found<'v> {
+        let Said::Choices(name) = self.dialect.shape().said;
+        self.table().read_entries(root, &[name], Trail::default())
+    }
+
+    fn everything(&self) -> Found<'_> {
+        match &self.value {
+            Value::Object(root) => self.table().read_entries(root, &[], Trail::default()),
+            value => read_unknown(value),
+        }
+    }
 }
 
 /// The number a choice gives itself, or else its position.
@@ -106,35 +125,26 @@ pub(crate) fn choice_index(choice: &Value, position: usize) -> u32 {
     own.or_else(|| u32::try_from(position).ok()).unwrap_or(u32::MAX)
 }
 
-/// Everything a body says of which nothing is known but that it is JSON: an upstream's error, say.
-pub fn judge_anything(value: &Value) -> Vec<Transcript> {
-    user_transcripts(read_whole(value).joined(|_| true)).collect()
-}
-
-fn read_whole(value: &Value) -> Found<'_> {
-    match value {
-        Value::Object(root) => ANSWER.read_entries(root, &[], Trail::default()),
-        value => read_unknown(value),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use bytes::Bytes;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    use super::ChatResponse;
+    use super::Answer;
     use crate::transcript::Transcript;
-    use crate::wire::chat::canary::{CANARY, anything, plant, words};
+    use crate::wire::asked::Asked;
+    use crate::wire::canary::{CANARY, anything, plant, words};
+    use crate::wire::dialect::Dialect;
+
+    fn parse(answer: &Value) -> Answer {
+        Answer::parse(Dialect::Chat, Bytes::from(answer.to_string())).unwrap()
+    }
 
     #[track_caller]
     fn check(answer: Value, choices: &[&[&str]], rest: &[&str]) {
-        let answer = ChatResponse::parse(Bytes::from(answer.to_string())).unwrap();
-        let question: Arc<str> = Arc::from("q");
-        let parts: Vec<_> = answer.choices(&question).collect();
+        let answer = parse(&answer);
+        let parts: Vec<_> = answer.choices(&Asked::new(Dialect::Chat, "q", 1)).collect();
         let texts: Vec<Vec<&str>> = parts
             .iter()
             .map(|choice| choice.transcripts.iter().map(|each| &*each.judged().text).collect())
@@ -198,10 +208,10 @@ mod tests {
             if let Value::Object(last) = answer["last"].take() {
                 answer["choices"].as_array_mut().into_iter().for_each(|list| list.push(last.clone().into()));
             }
-            let answer = ChatResponse::parse(Bytes::from(answer.to_string())).unwrap();
+            let answer = parse(&answer);
             let planted = planted && answer.value().to_string().contains(CANARY);
             let mut judged: Vec<Transcript> = answer.rest_transcripts();
-            judged.extend(answer.choices(&Arc::from("")).flat_map(|choice| choice.transcripts));
+            judged.extend(answer.choices(&Asked::new(Dialect::Chat, "", 1)).flat_map(|choice| choice.transcripts));
             let seen = judged.iter().any(|each| each.judged().text.contains(CANARY));
             prop_assert_eq!(seen, planted, "{}", answer.value());
         }

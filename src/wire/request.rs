@@ -1,4 +1,4 @@
-//! A request for a chat completion: typed where we act on it, verbatim everywhere else.
+//! A request, in any dialect: typed where we act on it, verbatim everywhere else.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::transcript::Transcript;
-use crate::wire::chat::fields::ASK;
+use crate::wire::asked::Asked;
+use crate::wire::dialect::{Asking, Dialect, Said, Shape};
 use crate::wire::field::{Channel, Found, PartPath, Table, Trail};
 use crate::wire::json;
 use crate::wire::malformed::Malformed;
@@ -22,42 +23,42 @@ const MAX_QUESTION: usize = 2000;
 
 /// A request that has one reading, with everything in it that a guard must see.
 #[derive(Clone, Debug)]
-pub struct ChatRequest {
+pub struct Request {
     bytes: Bytes,
     model: String,
     stream: bool,
-    n: u32,
     transcripts: Vec<Transcript>,
     unread: Vec<PartPath>,
-    question: Arc<str>,
+    asked: Asked,
 }
 
-impl ChatRequest {
-    /// Reads a body. It is sent on as it came, so everything in it is either understood as free of
+impl Request {
+    /// Reads a body in a dialect. It is sent on as it came, so everything in it is either understood as free of
     /// content, or among the transcripts, or noted as unread.
     ///
     /// # Errors
     ///
     /// The body is not JSON with one reading, a field we act on is missing or of another type, or a
     /// field is there that changes what the model reads behind the guard's back.
-    pub fn parse(bytes: Bytes) -> Result<Self, Malformed> {
+    pub fn parse(dialect: Dialect, bytes: Bytes) -> Result<Self, Malformed> {
         let value = json::parse(&bytes)?;
         let Value::Object(root) = &value else { return Err(Malformed::NotAnObject) };
+        let shape = dialect.shape();
         let model = model(root)?;
         let stream = stream(root)?;
-        let n = n(root)?;
-        let messages = messages(root)?;
-
-        let table: &Table = &ASK;
-        let mut reading = Reading::default();
-        for (index, message) in messages.iter().enumerate() {
-            reading.message(index, message, table)?;
+        let choices = match shape.said {
+            Said::Choices(_) => n(root)?,
+        };
+        let mut reading = Reading::of(shape);
+        match shape.asking {
+            Asking::Messages => reading.messages(root)?,
         }
-        for (key, value) in root.iter().filter(|(key, _)| *key != "messages") {
-            reading.rest(table.read_entry(key, value, root))?;
+        for (key, value) in root.iter().filter(|(key, _)| *key != shape.asked) {
+            reading.rest(shape.requests.read_entry(key, value, root))?;
         }
-        let Reading { transcripts, unread, question } = reading;
-        Ok(Self { model, stream, n, transcripts, unread, question, bytes })
+        let asked = Asked::new(dialect, reading.question, choices);
+        let Reading { transcripts, unread, .. } = reading;
+        Ok(Self { model, stream, transcripts, unread, asked, bytes })
     }
 
     /// The model that is asked.
@@ -70,9 +71,9 @@ impl ChatRequest {
         self.stream
     }
 
-    /// How many choices are asked for.
-    pub fn n(&self) -> u32 {
-        self.n
+    /// What of it matters to its answer.
+    pub fn asked(&self) -> &Asked {
+        &self.asked
     }
 
     /// The body as it was received.
@@ -89,34 +90,41 @@ impl ChatRequest {
     pub fn unread(&self) -> &[PartPath] {
         &self.unread
     }
-
-    /// The end of the latest text of a `user` message: the context in which the answer is judged.
-    pub fn question(&self) -> Arc<str> {
-        self.question.clone()
-    }
 }
 
 /// What has been read so far.
 struct Reading {
+    shape: &'static Shape,
     transcripts: Vec<Transcript>,
     unread: Vec<PartPath>,
+    /// The end of the latest text of a `user` message: the context in which what follows is judged.
     question: Arc<str>,
 }
 
-impl Default for Reading {
-    fn default() -> Self {
-        Self { transcripts: Vec::new(), unread: Vec::new(), question: Arc::from("") }
-    }
-}
-
 impl Reading {
-    fn message(&mut self, index: usize, message: &Value, table: &Table) -> Result<(), Malformed> {
+    fn of(shape: &'static Shape) -> Self {
+        Self { shape, transcripts: Vec::new(), unread: Vec::new(), question: Arc::from("") }
+    }
+
+    fn messages(&mut self, root: &Map<String, Value>) -> Result<(), Malformed> {
+        let (field, wanted) = (self.shape.asked, "an array of at least one message");
+        let messages = match root.get(field) {
+            Some(Value::Array(messages)) if !messages.is_empty() => messages,
+            Some(_) => return Err(Malformed::Unfit { field: PartPath::from(field), wanted }),
+            None => return Err(Malformed::Missing { field, wanted }),
+        };
+        let mut messages = messages.iter().enumerate();
+        messages.try_for_each(|(index, message)| self.message(index, message))
+    }
+
+    fn message(&mut self, index: usize, message: &Value) -> Result<(), Malformed> {
+        let (table, list): (&Table, _) = (&self.shape.requests, self.shape.asked);
         let Value::Object(object) = message else {
-            let field = PartPath::from(format!("messages[{index}]").as_str());
+            let field = PartPath::from(format!("{list}[{index}]").as_str());
             return Err(Malformed::Unfit { field, wanted: "an object with `role` and `content`" });
         };
-        let Some(inside) = table.field("messages").and_then(Table::items) else { return Ok(()) };
-        let mut found = inside.read_entries(object, &[], Trail::item("messages", index));
+        let Some(inside) = table.field(list).and_then(Table::items) else { return Ok(()) };
+        let mut found = inside.read_entries(object, &[], Trail::item(list, index));
         self.note(&mut found)?;
         let role = object.get("role").and_then(Value::as_str);
         if role == Some("assistant") {
@@ -212,27 +220,19 @@ fn n(root: &Map<String, Value>) -> Result<u32, Malformed> {
     )
 }
 
-fn messages(root: &Map<String, Value>) -> Result<&[Value], Malformed> {
-    let wanted = "an array of at least one message";
-    match root.get("messages") {
-        Some(Value::Array(messages)) if !messages.is_empty() => Ok(messages),
-        Some(_) => Err(Malformed::Unfit { field: PartPath::from("messages"), wanted }),
-        None => Err(Malformed::Missing { field: "messages", wanted }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    use super::{ChatRequest, MAX_QUESTION, Malformed};
+    use super::{MAX_QUESTION, Malformed, Request};
     use crate::transcript::Role;
-    use crate::wire::chat::canary::{CANARY, anything, plant, words};
+    use crate::wire::canary::{CANARY, anything, plant, words};
+    use crate::wire::dialect::Dialect;
 
-    fn parse(value: &Value) -> Result<ChatRequest, Malformed> {
-        ChatRequest::parse(Bytes::from(value.to_string()))
+    fn parse(value: &Value) -> Result<Request, Malformed> {
+        Request::parse(Dialect::Chat, Bytes::from(value.to_string()))
     }
 
     /// A request of one message and further fields.
@@ -388,7 +388,7 @@ mod tests {
             {"role": "user", "content": long},
             {"role": "tool", "content": "result"}]});
         let request = parse(&request).unwrap();
-        assert_eq!(&*request.question(), "é".repeat(MAX_QUESTION));
+        assert_eq!(&*request.asked().question(0), "é".repeat(MAX_QUESTION));
         let answer = &request.transcripts()[1];
         assert_eq!(&*answer.context()[0].text, "first");
     }

@@ -1,4 +1,4 @@
-//! The tables of chat completions: every field of which something is known.
+//! Chat completions: every field of which something is known.
 //!
 //! A field is here for one of four reasons: it carries no content, its name needs no judging while
 //! its text does, nobody here can read it, or it is refused. A field that is not here is judged, key
@@ -6,7 +6,25 @@
 
 use std::sync::LazyLock;
 
+use crate::wire::dialect::{Asking, Said, Shape};
 use crate::wire::field::{Channel, Field, Holds, Table, field};
+
+/// `POST /v1/chat/completions`.
+pub(super) static SHAPE: Shape = Shape {
+    name: "chat.completions",
+    path: "/chat/completions",
+    asked: "messages",
+    asking: Asking::Messages,
+    said: Said::Choices("choices"),
+    requests: LazyLock::new(|| Table::new(&[("", REQUEST), ("messages[].", MESSAGE)])),
+    answers: LazyLock::new(|| {
+        Table::new(&[
+            ("", RESPONSE),
+            ("choices[].message.", MESSAGE),
+            ("choices[].delta.", MESSAGE),
+        ])
+    }),
+};
 
 /// Roles of messages that are known; another role is judged as text.
 const ROLES: &[&str] = &["system", "developer", "user", "assistant", "tool", "function"];
@@ -368,12 +386,3 @@ const RESPONSE: &[Field] = &[
     field("error.param", Holds::Judged, "the field in question"),
     field("error.code", Holds::Judged, "its stable word"),
 ];
-
-/// Requests.
-pub(super) static ASK: LazyLock<Table> =
-    LazyLock::new(|| Table::new(&[("", REQUEST), ("messages[].", MESSAGE)]));
-
-/// Answers, and chunks of them.
-pub(crate) static ANSWER: LazyLock<Table> = LazyLock::new(|| {
-    Table::new(&[("", RESPONSE), ("choices[].message.", MESSAGE), ("choices[].delta.", MESSAGE)])
-});

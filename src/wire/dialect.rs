@@ -1,0 +1,92 @@
+//! The seam between the dialects: what each of them answers to the same few questions.
+//!
+//! A [`Dialect`] is a name; its [`Shape`] is data in a file of its own. Requests, answers and streams
+//! are read by one mechanism, which asks the shape: where does it stand what the model is asked, which
+//! fields are known, into what is an answer divided that stands or falls by itself? What is said in a
+//! dialect's own words (errors, endings, what stands in the place of something withheld) is found
+//! by a `match` without a wildcard in `reply`, `frame` and `withhold`: a further dialect does not
+//! compile until all of them know it.
+//!
+//! A guard knows two speakers. Who counts as which:
+//!
+//! | text | turn that is judged | in the light of |
+//! |---|---|---|
+//! | messages of `system`, `developer`, `user`, `tool`, `function`, of an unknown role or none | User | nothing |
+//! | messages of `assistant`, and everything in an answer | Agent | the end of the last text before it that a `user` message said |
+//! | everything else in a request: tool definitions, schemas, stop words, unknown fields | User | nothing |
+//!
+//! The content of a message is one text, its parts joined by line feeds. The channels of an answer
+//! (content, refusal, reasoning, each tool call) are judged apart; so is what a message says in
+//! fields that are not its content, and each further field of the request. A text with JSON escapes in
+//! it, as tools write them, is judged a second time without them.
+
+use std::sync::LazyLock;
+
+use crate::wire::chat;
+use crate::wire::field::Table;
+
+/// An API that is spoken here. The client's and the upstream's are the same: nothing is translated.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Dialect {
+    /// `POST /v1/chat/completions` of OpenAI.
+    Chat,
+}
+
+impl Dialect {
+    /// Every dialect.
+    pub const ALL: [Self; 1] = [Self::Chat];
+
+    /// The word for records and metrics.
+    pub fn as_str(self) -> &'static str {
+        self.shape().name
+    }
+
+    /// Where it is spoken, below an API's base such as `https://api.openai.com/v1`.
+    pub fn path(self) -> &'static str {
+        self.shape().path
+    }
+
+    /// The field of a request that holds what the model is asked.
+    pub fn asked(self) -> &'static str {
+        self.shape().asked
+    }
+
+    /// What is known of the dialect's bodies.
+    pub(crate) fn shape(self) -> &'static Shape {
+        match self {
+            Self::Chat => &chat::SHAPE,
+        }
+    }
+}
+
+/// A dialect's bodies, as data.
+pub(crate) struct Shape {
+    /// The word for records and metrics.
+    pub(crate) name: &'static str,
+    /// Where it is spoken, below an API's base.
+    pub(crate) path: &'static str,
+    /// The field of a request that holds what the model is asked.
+    pub(crate) asked: &'static str,
+    /// What stands there.
+    pub(crate) asking: Asking,
+    /// Into what an answer is divided.
+    pub(crate) said: Said,
+    /// The known fields of requests.
+    pub(crate) requests: LazyLock<Table>,
+    /// The known fields of answers, and of the events of a streamed one.
+    pub(crate) answers: LazyLock<Table>,
+}
+
+/// What the model is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Asking {
+    /// A list of messages, each of somebody.
+    Messages,
+}
+
+/// What of an answer stands or falls by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Said {
+    /// Each item of the list in this field.
+    Choices(&'static str),
+}

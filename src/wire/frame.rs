@@ -1,0 +1,54 @@
+//! How far a streamed answer has come, and how it is closed in its dialect.
+//!
+//! A [`Frame`] takes from the upstream's events what our own need to look like their neighbours, and
+//! says what has to follow when an answer ends before its time.
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::wire::dialect::Dialect;
+use crate::wire::reply::{DONE, Stamp};
+
+/// A stream as a client sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Frame {
+    /// Chunks of choices, ended by `[DONE]`.
+    Chunks(Stamp),
+}
+
+impl Frame {
+    /// A stream of which nothing has been seen.
+    pub fn of(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Chat => Self::Chunks(Stamp::chunk_of(dialect)),
+        }
+    }
+
+    /// Takes what it can from the upstream's first event, which nobody has judged: ids and numbers.
+    pub fn note(&mut self, event: &Value) {
+        match self {
+            Self::Chunks(stamp) => stamp.note(event),
+        }
+    }
+
+    /// What ends a choice because of what it said.
+    pub fn closing(&self, choice: u32) -> Bytes {
+        match self {
+            Self::Chunks(stamp) => stamp.closing_chunk(choice),
+        }
+    }
+
+    /// What ends the stream once every choice has ended.
+    pub fn done(&self) -> Bytes {
+        match self {
+            Self::Chunks(_) => Bytes::from_static(DONE),
+        }
+    }
+
+    /// An event that says nothing but these further fields.
+    pub fn beside(&self, further: Map<String, Value>) -> Bytes {
+        match self {
+            Self::Chunks(stamp) => stamp.chunk(Vec::new(), further),
+        }
+    }
+}

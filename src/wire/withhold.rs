@@ -1,0 +1,50 @@
+//! What stands in the place of what an answer may not say.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use crate::wire::answer::{Answer, choice_index};
+use crate::wire::dialect::{Dialect, Said};
+use crate::wire::reply::Stamp;
+
+impl Answer {
+    /// The answer with `words` in the place of the choices at these positions. The others stay as
+    /// they are.
+    pub fn without(&self, positions: &[usize], words: &str) -> Bytes {
+        let dialect = self.dialect();
+        let Said::Choices(name) = dialect.shape().said;
+        let mut value = self.value().clone();
+        let list = value.get_mut(name).and_then(Value::as_array_mut);
+        for (position, choice) in list.into_iter().flatten().enumerate() {
+            if positions.contains(&position) {
+                *choice = withheld(dialect, choice_index(choice, position), words);
+            }
+        }
+        Bytes::from(value.to_string())
+    }
+
+    /// An answer that says nothing of what this one says, in its choices or beside them; `None` where
+    /// this is no answer.
+    pub fn withheld(&self, words: &str) -> Option<Bytes> {
+        let dialect = self.dialect();
+        let Said::Choices(name) = dialect.shape().said;
+        let choices = self.value().get(name)?.as_array()?.iter().enumerate();
+        let withheld = choices
+            .map(|(position, choice)| withheld(dialect, choice_index(choice, position), words));
+        let mut stamp = Stamp::answer_of(dialect);
+        stamp.note(self.value());
+        Some(Bytes::from(stamp.body(withheld.collect(), Map::new()).to_string()))
+    }
+}
+
+/// A choice that says these words only.
+fn withheld(dialect: Dialect, index: u32, words: &str) -> Value {
+    match dialect {
+        Dialect::Chat => json!({
+            "index": index,
+            "message": {"role": "assistant", "content": words, "refusal": null},
+            "logprobs": null,
+            "finish_reason": "content_filter",
+        }),
+    }
+}
