@@ -17,8 +17,10 @@ pub(crate) enum Route {
     Models,
 }
 
-const ROUTES: [(Method, &str, Route); 2] = [
+const ROUTES: [(Method, &str, Route); 4] = [
     (Method::POST, "/v1/chat/completions", Route::Guarded(Dialect::Chat)),
+    (Method::POST, "/v1/completions", Route::Guarded(Dialect::Completions)),
+    (Method::POST, "/v1/embeddings", Route::Guarded(Dialect::Embeddings)),
     (Method::GET, "/v1/models", Route::Models),
 ];
 
@@ -61,6 +63,8 @@ mod tests {
             assert_eq!(Route::of(&method, path.as_bytes()), expected, "{method} {path}");
         };
         check(Method::POST, "/v1/chat/completions", Some(Route::Guarded(Dialect::Chat)));
+        check(Method::POST, "/v1/completions", Some(Route::Guarded(Dialect::Completions)));
+        check(Method::POST, "/v1/embeddings", Some(Route::Guarded(Dialect::Embeddings)));
         check(Method::GET, "/v1/models", Some(Route::Models));
         for path in [
             "//v1/chat/completions",
@@ -76,6 +80,11 @@ mod tests {
             "/v1/chat/completions%20",
             "/v1\\chat\\completions",
             "/chat/completions",
+            "/v1/completions/",
+            "/v1/completion",
+            "/v1/embeddings?x=1",
+            "/v1/responses",
+            "/v1/messages/count_tokens",
             "http://127.0.0.1/v1/chat/completions",
             "/metrics",
             "/",

@@ -1,11 +1,11 @@
 //! An answer that is not streamed, and bodies that are no answer at all.
 
 use bytes::Bytes;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::transcript::Transcript;
 use crate::wire::asked::Asked;
-use crate::wire::dialect::{Dialect, Said};
+use crate::wire::dialect::Dialect;
 use crate::wire::field::{Found, PartPath, Table, Trail, read_unknown};
 use crate::wire::json;
 use crate::wire::malformed::Malformed;
@@ -59,61 +59,51 @@ impl Answer {
         &self.value
     }
 
-    /// Whether this is what was asked for, and not an error, say: an object with a list of choices.
+    /// Whether this is what was asked for, and not an error, say.
     pub fn is_complete(&self) -> bool {
-        self.list().is_some()
+        self.value.get(self.dialect.shape().said.mark()).is_some_and(Value::is_array)
     }
 
     /// What each choice says, in the light of its question.
     pub fn choices(&self, asked: &Asked) -> impl Iterator<Item = ChoiceParts> {
-        let Said::Choices(name) = self.dialect.shape().said;
-        let table = self.table().field(name).and_then(Table::items);
-        let list = self.list().into_iter().flat_map(|(_, choices)| choices).enumerate();
-        list.map(move |(position, choice)| {
-            let found = match table {
-                Some(table) => table.read(choice, Trail::item(name, position)),
-                None => read_unknown(choice),
-            };
-            let index = choice_index(choice, position);
-            let transcripts = agent_transcripts(&found, &asked.question(index));
-            ChoiceParts { index, position, transcripts, unread: found.unread }
+        self.list().into_iter().flat_map(move |(name, choices)| {
+            let table = self.table().field(name).and_then(Table::items);
+            choices.iter().enumerate().map(move |(position, choice)| {
+                let found = match table {
+                    Some(table) => table.read(choice, Trail::item(name, position)),
+                    None => read_unknown(choice),
+                };
+                let index = choice_index(choice, position);
+                let transcripts = agent_transcripts(&found, &asked.question(index));
+                ChoiceParts { index, position, transcripts, unread: found.unread }
+            })
         })
     }
 
     /// What is said outside the choices; everything, where there are none.
     pub fn rest_transcripts(&self) -> Vec<Transcript> {
-        match self.list() {
-            Some((root, _)) => user_transcripts(self.rest(root).joined(|_| true)).collect(),
-            None => user_transcripts(self.everything().joined(|_| true)).collect(),
-        }
+        user_transcripts(self.rest().joined(|_| true)).collect()
     }
 
     /// What nobody here can read outside the choices.
     pub fn rest_unread(&self) -> Vec<PartPath> {
-        match self.list() {
-            Some((root, _)) => self.rest(root).unread,
-            None => self.everything().unread,
-        }
+        self.rest().unread
     }
 
     fn table(&self) -> &'static Table {
         &self.dialect.shape().answers
     }
 
-    fn list(&self) -> Option<(&Map<String, Value>, &Vec<Value>)> {
-        let Said::Choices(name) = self.dialect.shape().said;
-        let root = self.value.as_object()?;
-        Some((root, root.get(name)?.as_array()?))
+    /// The list of choices, if there is one, and its name.
+    fn list(&self) -> Option<(&'static str, &Vec<Value>)> {
+        let name = self.dialect.shape().said.choices()?;
+        Some((name, self.value.get(name)?.as_array()?))
     }
 
-    fn rest<'v>(&self, root: &'v Map<String, Value>) -> Found<'v> {
-        let Said::Choices(name) = self.dialect.shape().said;
-        self.table().read_entries(root, &[name], Trail::default())
-    }
-
-    fn everything(&self) -> Found<'_> {
+    fn rest(&self) -> Found<'_> {
+        let choices: Vec<&str> = self.list().map(|(name, _)| name).into_iter().collect();
         match &self.value {
-            Value::Object(root) => self.table().read_entries(root, &[], Trail::default()),
+            Value::Object(root) => self.table().read_entries(root, &choices, Trail::default()),
             value => read_unknown(value),
         }
     }

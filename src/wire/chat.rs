@@ -8,6 +8,9 @@ use std::sync::LazyLock;
 
 use crate::wire::dialect::{Asking, Said, Shape};
 use crate::wire::field::{Channel, Field, Holds, Table, field};
+use crate::wire::shared::{
+    ANSWER, BEHIND, CHOICE, ELSEWHERE, ERROR, SAMPLING, SERVICE_TIERS, STREAMED,
+};
 
 /// `POST /v1/chat/completions`.
 pub(super) static SHAPE: Shape = Shape {
@@ -16,10 +19,22 @@ pub(super) static SHAPE: Shape = Shape {
     asked: "messages",
     asking: Asking::Messages,
     said: Said::Choices("choices"),
-    requests: LazyLock::new(|| Table::new(&[("", REQUEST), ("messages[].", MESSAGE)])),
+    requests: LazyLock::new(|| {
+        Table::new(&[
+            ("", REQUEST),
+            ("", STREAMED),
+            ("", SAMPLING),
+            ("", ELSEWHERE),
+            ("", BEHIND),
+            ("messages[].", MESSAGE),
+        ])
+    }),
     answers: LazyLock::new(|| {
         Table::new(&[
+            ("", ANSWER),
             ("", RESPONSE),
+            ("", ERROR),
+            ("choices[].", CHOICE),
             ("choices[].message.", MESSAGE),
             ("choices[].delta.", MESSAGE),
         ])
@@ -54,63 +69,13 @@ const PART_TYPES: &[&str] = &[
 /// Types of tool calls.
 const CALL_TYPES: &[&str] = &["function", "custom"];
 
-/// Reasons for an end that are known; another is judged as text.
-const FINISH_REASONS: &[&str] = &[
-    "stop",
-    "length",
-    "tool_calls",
-    "content_filter",
-    "function_call",
-    "error",
-    "abort",
-    "cancelled",
-    "eos",
-    "STOP",
-    "MAX_TOKENS",
-    "end_turn",
-    "max_tokens",
-    "stop_sequence",
-    "tool_use",
-    "completed",
-];
-
-const SERVICE_TIERS: &[&str] =
-    &["auto", "default", "flex", "scale", "priority", "on_demand", "standard", "standard_only"];
-
 /// A request, but for its messages.
 const REQUEST: &[Field] = &[
     field("model", Holds::Id, "which model is asked; chooses the upstream"),
     field("messages", Holds::Judged, "the conversation"),
-    field("stream", Holds::Number, "whether the answer is streamed"),
-    field("stream_options", Holds::Judged, "how it is streamed"),
-    field("stream_options.include_usage", Holds::Number, "a last chunk with token counts"),
-    field("stream_options.include_obfuscation", Holds::Number, "padding against traffic analysis"),
-    field("stream_options.continuous_usage_stats", Holds::Number, "token counts in every chunk"),
-    field("temperature", Holds::Number, "sampling"),
-    field("top_p", Holds::Number, "sampling"),
-    field("top_k", Holds::Number, "sampling"),
-    field("min_p", Holds::Number, "sampling"),
-    field("top_a", Holds::Number, "sampling"),
-    field("typical_p", Holds::Number, "sampling"),
-    field("presence_penalty", Holds::Number, "sampling"),
-    field("frequency_penalty", Holds::Number, "sampling"),
-    field("repetition_penalty", Holds::Number, "sampling"),
-    field("length_penalty", Holds::Number, "sampling"),
-    field("seed", Holds::Number, "sampling"),
-    field("n", Holds::Number, "how many choices"),
-    field("best_of", Holds::Number, "how many are tried"),
-    field("use_beam_search", Holds::Number, "sampling"),
-    field("max_tokens", Holds::Number, "length of the answer"),
-    field("max_completion_tokens", Holds::Number, "length of the answer"),
-    field("min_tokens", Holds::Number, "length of the answer"),
-    field("ignore_eos", Holds::Number, "length of the answer"),
-    field("include_stop_str_in_output", Holds::Number, "whether stop words are part of the answer"),
-    field("skip_special_tokens", Holds::Number, "how the answer is spelled"),
-    field("spaces_between_special_tokens", Holds::Number, "how the answer is spelled"),
     field("logprobs", Holds::Number, "whether probabilities are told"),
     field("top_logprobs", Holds::Number, "how many alternatives are told"),
     field("parallel_tool_calls", Holds::Number, "whether several calls may come at once"),
-    field("priority", Holds::Number, "the provider's queue"),
     field("service_tier", Holds::Word(SERVICE_TIERS), "the provider's queue"),
     field(
         "reasoning_effort",
@@ -127,7 +92,6 @@ const REQUEST: &[Field] = &[
         "the provider's cache",
     ),
     field("safety_identifier", Holds::Id, "a digest that stands for the end user"),
-    field("request_id", Holds::Id, "a name for the request"),
     field(
         "tool_choice",
         Holds::Word(&["none", "auto", "required", "any"]),
@@ -164,39 +128,8 @@ const REQUEST: &[Field] = &[
     field("suffix", Holds::Judged, "text behind the answer"),
     field("documents", Holds::Judged, "texts to answer from"),
     field("web_search_options", Holds::Judged, "how the provider searches"),
-    // What cannot be read here.
-    field("logit_bias", Holds::Elsewhere, "token ids: words of the upstream's tokenizer"),
     field("prompt", Holds::Judged, "the prompt of the legacy dialect; token ids count as unread"),
-    field("prompt_token_ids", Holds::Elsewhere, "token ids"),
-    field(
-        "store",
-        Holds::Elsewhere,
-        "the provider keeps the text, and gives it back by another path",
-    ),
-    field("previous_response_id", Holds::Elsewhere, "text kept at the provider"),
-    field("conversation", Holds::Elsewhere, "text kept at the provider"),
-    field("container", Holds::Elsewhere, "files kept at the provider"),
-    // What changes what the model reads behind the guard's back, or is in tokens instead of words.
-    field("chat_template", Holds::Refused, "a template of the client's own may add any text"),
-    field("chat_template_kwargs", Holds::Refused, "variables of the template may add any text"),
-    field("add_special_tokens", Holds::Refused, "changes how the prompt is tokenised"),
-    field("add_generation_prompt", Holds::Refused, "changes whose turn it is"),
-    field("continue_final_message", Holds::Refused, "changes whose turn it is"),
-    field("truncate_prompt_tokens", Holds::Refused, "the model sees only what the client chose"),
-    field("truncation_side", Holds::Refused, "the model sees only what the client chose"),
-    field("prompt_embeds", Holds::Refused, "a prompt that is not text"),
-    field("mm_processor_kwargs", Holds::Refused, "settings of the engine"),
-    field("vllm_xargs", Holds::Refused, "settings of the engine"),
-    field("kv_transfer_params", Holds::Refused, "state of another prompt"),
-    field("cache_salt", Holds::Id, "keeps the engine's caches apart"),
-    field("allowed_token_ids", Holds::Refused, "token ids: forces an answer"),
-    field("stop_token_ids", Holds::Refused, "token ids"),
-    field("bad_words", Holds::Refused, "forces an answer by leaving out words"),
-    field("return_tokens_as_token_ids", Holds::Refused, "an answer that is not text"),
-    field("return_token_ids", Holds::Refused, "an answer that is not text"),
-    field("prompt_logprobs", Holds::Refused, "repeats the prompt in the answer"),
     field("echo", Holds::Refused, "repeats the prompt in the answer"),
-    field("logits_processors", Holds::Refused, "code of the client's own"),
 ];
 
 /// A message, and the same in an answer.
@@ -286,103 +219,10 @@ const MESSAGE: &[Field] = &[
     field("annotations[].url_citation.url", Holds::Judged, "its address"),
 ];
 
-/// An answer, or one chunk of a streamed one, but for its messages.
+/// An answer, or one chunk of a streamed one: what its choices hold.
 const RESPONSE: &[Field] = &[
-    field("id", Holds::Id, "the name of the answer"),
-    field("object", Holds::Id, "what this is"),
-    field("created", Holds::Number, "when"),
-    field("model", Holds::Id, "which model answered"),
-    field("provider", Holds::Id, "who ran it"),
-    field("system_fingerprint", Holds::Id, "which set-up answered"),
-    field("service_tier", Holds::Word(SERVICE_TIERS), "the provider's queue"),
-    field("obfuscation", Holds::Id, "padding against traffic analysis"),
-    field("usage", Holds::Judged, "token counts"),
-    field("usage.prompt_tokens", Holds::Number, "tokens"),
-    field("usage.completion_tokens", Holds::Number, "tokens"),
-    field("usage.total_tokens", Holds::Number, "tokens"),
-    field("usage.reasoning_tokens", Holds::Number, "tokens"),
-    field("usage.prompt_cache_hit_tokens", Holds::Number, "tokens"),
-    field("usage.prompt_cache_miss_tokens", Holds::Number, "tokens"),
-    field("usage.cost", Holds::Number, "money"),
-    field("usage.queue_time", Holds::Number, "seconds"),
-    field("usage.prompt_time", Holds::Number, "seconds"),
-    field("usage.completion_time", Holds::Number, "seconds"),
-    field("usage.total_time", Holds::Number, "seconds"),
-    field("usage.prompt_tokens_details", Holds::Judged, "tokens"),
-    field("usage.prompt_tokens_details.cached_tokens", Holds::Number, "tokens"),
-    field("usage.prompt_tokens_details.cache_write_tokens", Holds::Number, "tokens"),
-    field("usage.prompt_tokens_details.audio_tokens", Holds::Number, "tokens"),
-    field("usage.prompt_tokens_details.image_tokens", Holds::Number, "tokens"),
-    field("usage.prompt_tokens_details.text_tokens", Holds::Number, "tokens"),
-    field("usage.completion_tokens_details", Holds::Judged, "tokens"),
-    field("usage.completion_tokens_details.reasoning_tokens", Holds::Number, "tokens"),
-    field("usage.completion_tokens_details.audio_tokens", Holds::Number, "tokens"),
-    field("usage.completion_tokens_details.image_tokens", Holds::Number, "tokens"),
-    field("usage.completion_tokens_details.text_tokens", Holds::Number, "tokens"),
-    field("usage.completion_tokens_details.accepted_prediction_tokens", Holds::Number, "tokens"),
-    field("usage.completion_tokens_details.rejected_prediction_tokens", Holds::Number, "tokens"),
-    field("timings", Holds::Judged, "times"),
-    field("timings.cache_n", Holds::Number, "tokens"),
-    field("timings.prompt_n", Holds::Number, "tokens"),
-    field("timings.prompt_ms", Holds::Number, "times"),
-    field("timings.prompt_per_token_ms", Holds::Number, "times"),
-    field("timings.prompt_per_second", Holds::Number, "times"),
-    field("timings.predicted_n", Holds::Number, "tokens"),
-    field("timings.predicted_ms", Holds::Number, "times"),
-    field("timings.predicted_per_token_ms", Holds::Number, "times"),
-    field("timings.predicted_per_second", Holds::Number, "times"),
-    field("x_groq", Holds::Judged, "the provider's own"),
-    field("x_groq.id", Holds::Id, "the name of the request"),
     field("choices", Holds::Judged, "the choices"),
     field("choices[]", Holds::Judged, "a choice"),
-    field("choices[].index", Holds::Number, "its number"),
-    field("choices[].finish_reason", Holds::Word(FINISH_REASONS), "why it ended"),
-    field("choices[].native_finish_reason", Holds::Word(FINISH_REASONS), "why it ended"),
-    field("choices[].stop_reason", Holds::Judged, "the word at which it ended"),
     field("choices[].message", Holds::Judged, "what was said"),
     field("choices[].delta", Holds::Judged, "what was said, piece by piece"),
-    field("choices[].text", Holds::Text(Channel::Content), "what was said, in the legacy dialect"),
-    field("choices[].logprobs", Holds::Judged, "probabilities of tokens"),
-    // The tokens themselves leak what a redacted text said, so they are judged like it.
-    field("choices[].logprobs.content", Holds::Judged, "per token of the content"),
-    field("choices[].logprobs.content[]", Holds::Judged, "one token"),
-    field("choices[].logprobs.content[].token", Holds::Text(Channel::Tokens), "the token"),
-    field("choices[].logprobs.content[].bytes", Holds::Spelled, "its bytes"),
-    field("choices[].logprobs.content[].logprob", Holds::Number, "its probability"),
-    field("choices[].logprobs.content[].top_logprobs", Holds::Judged, "alternatives"),
-    field("choices[].logprobs.content[].top_logprobs[]", Holds::Judged, "an alternative"),
-    field(
-        "choices[].logprobs.content[].top_logprobs[].token",
-        Holds::Text(Channel::Alternatives),
-        "the token",
-    ),
-    field("choices[].logprobs.content[].top_logprobs[].bytes", Holds::Spelled, "its bytes"),
-    field("choices[].logprobs.content[].top_logprobs[].logprob", Holds::Number, "its probability"),
-    field("choices[].logprobs.refusal", Holds::Judged, "per token of the refusal"),
-    field("choices[].logprobs.refusal[]", Holds::Judged, "one token"),
-    field("choices[].logprobs.refusal[].token", Holds::Text(Channel::Tokens), "the token"),
-    field("choices[].logprobs.refusal[].bytes", Holds::Spelled, "its bytes"),
-    field("choices[].logprobs.refusal[].logprob", Holds::Number, "its probability"),
-    field("choices[].logprobs.refusal[].top_logprobs", Holds::Judged, "alternatives"),
-    field("choices[].logprobs.refusal[].top_logprobs[]", Holds::Judged, "an alternative"),
-    field(
-        "choices[].logprobs.refusal[].top_logprobs[].token",
-        Holds::Text(Channel::Alternatives),
-        "the token",
-    ),
-    field("choices[].logprobs.refusal[].top_logprobs[].bytes", Holds::Spelled, "its bytes"),
-    field("choices[].logprobs.refusal[].top_logprobs[].logprob", Holds::Number, "its probability"),
-    // Token ids.
-    field("prompt_token_ids", Holds::Elsewhere, "token ids"),
-    field("prompt_logprobs", Holds::Elsewhere, "token ids"),
-    field("kv_transfer_params", Holds::Elsewhere, "state of the engine"),
-    field("choices[].token_ids", Holds::Elsewhere, "token ids"),
-    field("choices[].prompt_token_ids", Holds::Elsewhere, "token ids"),
-    field("choices[].routed_experts", Holds::Elsewhere, "state of the engine"),
-    // An error in the place of an answer.
-    field("error", Holds::Judged, "what went wrong"),
-    field("error.message", Holds::Judged, "in words"),
-    field("error.type", Holds::Judged, "its kind"),
-    field("error.param", Holds::Judged, "the field in question"),
-    field("error.code", Holds::Judged, "its stable word"),
 ];

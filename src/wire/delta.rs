@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use crate::wire::answer::choice_index;
-use crate::wire::dialect::{Dialect, Said};
+use crate::wire::dialect::Dialect;
 use crate::wire::field::{Found, Table, Trail, read_unknown};
 
 /// One chunk.
@@ -33,16 +33,18 @@ pub(crate) struct ChoiceDelta<'v> {
 pub(crate) fn read(dialect: Dialect, chunk: &Value) -> Chunk<'_> {
     let shape = dialect.shape();
     let table: &Table = &shape.answers;
-    let Said::Choices(name) = shape.said;
     let Value::Object(root) = chunk else {
         return Chunk { choices: Vec::new(), rest: read_unknown(chunk), is_error: false };
     };
     let is_error = root.get("error").is_some_and(|error| !error.is_null());
-    let list = root.get(name).and_then(Value::as_array);
-    let except: &[&str] = if list.is_some() { &[name] } else { &[] };
-    let rest = table.read_entries(root, except, Trail::default());
+    let list = shape.said.choices().and_then(|name| Some((name, root.get(name)?.as_array()?)));
+    let Some((name, list)) = list else {
+        let rest = table.read_entries(root, &[], Trail::default());
+        return Chunk { choices: Vec::new(), rest, is_error };
+    };
+    let rest = table.read_entries(root, &[name], Trail::default());
     let inside = table.field(name).and_then(Table::items);
-    let choices = list.into_iter().flatten().enumerate().map(|(position, choice)| ChoiceDelta {
+    let choices = list.iter().enumerate().map(|(position, choice)| ChoiceDelta {
         index: choice_index(choice, position),
         found: match inside {
             Some(inside) => inside.read(choice, Trail::item(name, position)),

@@ -12,8 +12,9 @@
 //! | text | turn that is judged | in the light of |
 //! |---|---|---|
 //! | messages of `system`, `developer`, `user`, `tool`, `function`, of an unknown role or none | User | nothing |
-//! | messages of `assistant`, and everything in an answer | Agent | the end of the last text before it that a `user` message said |
-//! | everything else in a request: tool definitions, schemas, stop words, unknown fields | User | nothing |
+//! | messages of `assistant`, and everything in an answer's choices | Agent | the end of the last text before it that a `user` message said, or of the prompt that the choice continues |
+//! | each text of a prompt to be continued, or to be embedded | User | nothing |
+//! | everything else: tool definitions, schemas, stop words, unknown fields, errors, what an answer says outside its choices | User | nothing |
 //!
 //! The content of a message is one text, its parts joined by line feeds. The channels of an answer
 //! (content, refusal, reasoning, each tool call) are judged apart; so is what a message says in
@@ -22,19 +23,23 @@
 
 use std::sync::LazyLock;
 
-use crate::wire::chat;
 use crate::wire::field::Table;
+use crate::wire::{chat, completions, embeddings};
 
 /// An API that is spoken here. The client's and the upstream's are the same: nothing is translated.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Dialect {
     /// `POST /v1/chat/completions` of OpenAI.
     Chat,
+    /// `POST /v1/completions` of OpenAI: a text is continued.
+    Completions,
+    /// `POST /v1/embeddings` of OpenAI: texts in, numbers out.
+    Embeddings,
 }
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: [Self; 1] = [Self::Chat];
+    pub const ALL: [Self; 3] = [Self::Chat, Self::Completions, Self::Embeddings];
 
     /// The word for records and metrics.
     pub fn as_str(self) -> &'static str {
@@ -55,6 +60,8 @@ impl Dialect {
     pub(crate) fn shape(self) -> &'static Shape {
         match self {
             Self::Chat => &chat::SHAPE,
+            Self::Completions => &completions::SHAPE,
+            Self::Embeddings => &embeddings::SHAPE,
         }
     }
 }
@@ -82,6 +89,8 @@ pub(crate) struct Shape {
 pub(crate) enum Asking {
     /// A list of messages, each of somebody.
     Messages,
+    /// A text, or a list of texts, each of them judged and answered by itself; or their token ids.
+    Texts,
 }
 
 /// What of an answer stands or falls by itself.
@@ -89,4 +98,23 @@ pub(crate) enum Asking {
 pub(crate) enum Said {
     /// Each item of the list in this field.
     Choices(&'static str),
+    /// Nothing is said: there is a list of numbers in this field.
+    Numbers(&'static str),
+}
+
+impl Said {
+    /// The field with the list of choices, if there are any.
+    pub(crate) fn choices(self) -> Option<&'static str> {
+        match self {
+            Self::Choices(list) => Some(list),
+            Self::Numbers(_) => None,
+        }
+    }
+
+    /// The field that an answer has, and an error has not.
+    pub(crate) fn mark(self) -> &'static str {
+        match self {
+            Self::Choices(list) | Self::Numbers(list) => list,
+        }
+    }
 }

@@ -12,6 +12,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Map, Value};
 
+use crate::wire::floats::are_floats;
+
 /// One row of a dialect's table.
 pub(crate) struct Field {
     /// Where: keys joined by dots, `[]` behind a key for the items of its array.
@@ -51,6 +53,10 @@ pub(crate) enum Holds {
     /// Something that stands for text which is not here: counts as unread unless `null` or `false`;
     /// its strings are judged all the same.
     Elsewhere,
+    /// An object whose keys are said in this channel.
+    Keys(Channel),
+    /// A list of numbers, or the bytes of such a list in base64. Judged where it is anything else.
+    Floats,
     /// The bytes of the `token` beside it: judged where they spell something else.
     Spelled,
     /// A JSON schema, a tool's definition and the like: the words of the schema language are known
@@ -341,7 +347,8 @@ impl<'v> Reader<'v> {
             Place::Known(_) | Place::Unknown => Place::Unknown,
         };
         match (holds, inside) {
-            (Some(Holds::Payload | Holds::Elsewhere | Holds::Number | Holds::Spelled), _) => {}
+            (Some(Holds::Payload | Holds::Elsewhere | Holds::Number), _) => {}
+            (Some(Holds::Spelled | Holds::Floats), _) => {}
             (Some(Holds::Text(_)), Place::Unknown) => self.unread(),
             (_, Place::Unknown) if items.iter().any(Value::is_number) => self.unread(),
             _ => {}
@@ -379,6 +386,10 @@ impl<'v> Reader<'v> {
             self.trail.0.pop();
             return;
         }
+        let said = match place {
+            Place::Known(Table { holds: Some(Holds::Keys(channel)), .. }) => Some(*channel),
+            _ => None,
+        };
         let in_schema = matches!(place, Place::Schema);
         if in_schema && SCHEMA_KEYS.contains(&key) {
             let plain =
@@ -386,6 +397,8 @@ impl<'v> Reader<'v> {
             if plain {
                 return;
             }
+        } else if let Some(channel) = said {
+            self.push(channel, self.slot, key);
         } else if !key.bytes().all(|byte| byte.is_ascii_digit()) {
             self.push(Channel::Key, 0, key);
         }
@@ -403,6 +416,7 @@ impl<'v> Reader<'v> {
         match holds {
             Some(Holds::Word(words)) if words.contains(&text) => {}
             Some(Holds::Id) if is_id(text) => {}
+            Some(Holds::Floats) if are_floats(text) => {}
             Some(Holds::Payload) => {}
             Some(Holds::Text(channel) | Holds::Part(channel, _)) => {
                 self.push(channel, self.slot, text);

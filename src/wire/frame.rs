@@ -20,7 +20,9 @@ impl Frame {
     /// A stream of which nothing has been seen.
     pub fn of(dialect: Dialect) -> Self {
         match dialect {
-            Dialect::Chat => Self::Chunks(Stamp::chunk_of(dialect)),
+            Dialect::Chat | Dialect::Completions | Dialect::Embeddings => {
+                Self::Chunks(Stamp::chunk_of(dialect))
+            }
         }
     }
 

@@ -31,14 +31,16 @@ impl Error<'_> {
     /// The same inside a stream that has begun: official clients raise it.
     pub fn event(&self, dialect: Dialect) -> Bytes {
         match dialect {
-            Dialect::Chat => event(&Error { param: None, ..*self }.value(dialect)),
+            Dialect::Chat | Dialect::Completions | Dialect::Embeddings => {
+                event(&Error { param: None, ..*self }.value(dialect))
+            }
         }
     }
 
     fn value(&self, dialect: Dialect) -> Value {
         let Self { message, kind, param, code } = self;
         match dialect {
-            Dialect::Chat => {
+            Dialect::Chat | Dialect::Completions | Dialect::Embeddings => {
                 json!({"error": {"message": message, "type": kind, "param": param, "code": code}})
             }
         }
@@ -57,7 +59,7 @@ pub fn content_filter_error(
     let error = Error { message, kind, param, code: "content_filter" };
     let mut body = error.value(dialect);
     match dialect {
-        Dialect::Chat => {
+        Dialect::Chat | Dialect::Completions | Dialect::Embeddings => {
             body["error"]["innererror"] = json!({
                 "code": "ResponsibleAIPolicyViolation",
                 "content_filter_result": results,
@@ -85,7 +87,9 @@ impl Stamp {
     /// What a chunk has around its choices, before anything is known of the upstream's.
     pub fn chunk_of(dialect: Dialect) -> Self {
         let object = match dialect {
-            Dialect::Chat => "chat.completion.chunk",
+            // Embeddings are not streamed; what comes as events all the same is closed like chat.
+            Dialect::Chat | Dialect::Embeddings => "chat.completion.chunk",
+            Dialect::Completions => "text_completion",
         };
         Self::new(dialect, object)
     }
@@ -93,7 +97,8 @@ impl Stamp {
     /// The same of an answer that is not streamed.
     pub fn answer_of(dialect: Dialect) -> Self {
         let object = match dialect {
-            Dialect::Chat => "chat.completion",
+            Dialect::Chat | Dialect::Embeddings => "chat.completion",
+            Dialect::Completions => "text_completion",
         };
         Self::new(dialect, object)
     }
@@ -127,9 +132,15 @@ impl Stamp {
     /// The chunk that ends a choice because of what it said.
     pub fn closing_chunk(&self, index: u32) -> Bytes {
         let choice = match self.dialect {
-            Dialect::Chat => {
+            Dialect::Chat | Dialect::Embeddings => {
                 json!({"index": index, "delta": {}, "finish_reason": "content_filter"})
             }
+            Dialect::Completions => json!({
+                "index": index,
+                "text": "",
+                "logprobs": null,
+                "finish_reason": "content_filter",
+            }),
         };
         self.chunk(vec![choice], Map::new())
     }

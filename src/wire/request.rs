@@ -46,17 +46,24 @@ impl Request {
         let shape = dialect.shape();
         let model = model(root)?;
         let stream = stream(root)?;
-        let choices = match shape.said {
+        let each = match shape.said {
             Said::Choices(_) => n(root)?,
+            Said::Numbers(_) => 1,
         };
         let mut reading = Reading::of(shape);
         match shape.asking {
             Asking::Messages => reading.messages(root)?,
+            Asking::Texts => reading.texts(root)?,
         }
         for (key, value) in root.iter().filter(|(key, _)| *key != shape.asked) {
             reading.rest(shape.requests.read_entry(key, value, root))?;
         }
-        let asked = Asked::new(dialect, reading.question, choices);
+        let asked = Asked::each(dialect, reading.questions, each);
+        let is_divided = shape.said.choices().is_some();
+        if stream && is_divided && u64::from(asked.choices()) > MAX_CHOICES {
+            let (field, wanted) = (PartPath::from(shape.asked), "128 choices at most in a stream");
+            return Err(Malformed::Unfit { field, wanted });
+        }
         let Reading { transcripts, unread, .. } = reading;
         Ok(Self { model, stream, transcripts, unread, asked, bytes })
     }
@@ -97,13 +104,14 @@ struct Reading {
     shape: &'static Shape,
     transcripts: Vec<Transcript>,
     unread: Vec<PartPath>,
-    /// The end of the latest text of a `user` message: the context in which what follows is judged.
-    question: Arc<str>,
+    /// The ends of what was asked: of every text where each is answered by itself, of the latest text
+    /// of a `user` message elsewhere. What follows is judged in the light of it.
+    questions: Vec<Arc<str>>,
 }
 
 impl Reading {
     fn of(shape: &'static Shape) -> Self {
-        Self { shape, transcripts: Vec::new(), unread: Vec::new(), question: Arc::from("") }
+        Self { shape, transcripts: Vec::new(), unread: Vec::new(), questions: Vec::new() }
     }
 
     fn messages(&mut self, root: &Map<String, Value>) -> Result<(), Malformed> {
@@ -128,7 +136,8 @@ impl Reading {
         self.note(&mut found)?;
         let role = object.get("role").and_then(Value::as_str);
         if role == Some("assistant") {
-            self.transcripts.extend(agent_transcripts(&found, &self.question));
+            let question = self.questions.last().cloned().unwrap_or_default();
+            self.transcripts.extend(agent_transcripts(&found, &question));
             return Ok(());
         }
         let said = found.joined(|piece| piece.channel == Channel::Content);
@@ -136,7 +145,31 @@ impl Reading {
         self.transcripts.extend(user_transcripts(said.clone()));
         self.transcripts.extend(user_transcripts(beside));
         if let (Some("user"), Some(said)) = (role, said) {
-            self.question = Arc::from(end_of(&said, MAX_QUESTION));
+            self.questions = vec![Arc::from(end_of(&said, MAX_QUESTION))];
+        }
+        Ok(())
+    }
+
+    fn texts(&mut self, root: &Map<String, Value>) -> Result<(), Malformed> {
+        let (field, wanted) = (self.shape.asked, "a string, or an array of at least one");
+        let value = root.get(field).ok_or(Malformed::Missing { field, wanted })?;
+        let (texts, asked): (Option<Vec<&str>>, usize) = match value {
+            Value::String(text) => (Some(vec![text]), 1),
+            Value::Array(items) if items.iter().any(Value::is_number) => (None, 1),
+            Value::Array(items) if !items.is_empty() => {
+                (items.iter().map(Value::as_str).collect(), items.len())
+            }
+            _ => return Err(Malformed::Unfit { field: PartPath::from(field), wanted }),
+        };
+        let Some(texts) = texts else {
+            // Token ids, or what nobody knows: no question that could be shown.
+            self.questions = vec![Arc::default(); asked];
+            return self.rest(self.shape.requests.read_entry(field, value, root));
+        };
+        for text in texts {
+            let said = Some(text.to_owned()).filter(|text| !text.is_empty());
+            self.transcripts.extend(user_transcripts(said));
+            self.questions.push(Arc::from(end_of(text, MAX_QUESTION)));
         }
         Ok(())
     }

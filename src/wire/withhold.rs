@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::wire::answer::{Answer, choice_index};
-use crate::wire::dialect::{Dialect, Said};
+use crate::wire::dialect::Dialect;
 use crate::wire::reply::Stamp;
 
 impl Answer {
@@ -12,9 +12,9 @@ impl Answer {
     /// they are.
     pub fn without(&self, positions: &[usize], words: &str) -> Bytes {
         let dialect = self.dialect();
-        let Said::Choices(name) = dialect.shape().said;
         let mut value = self.value().clone();
-        let list = value.get_mut(name).and_then(Value::as_array_mut);
+        let name = dialect.shape().said.choices();
+        let list = name.and_then(|name| value.get_mut(name)?.as_array_mut());
         for (position, choice) in list.into_iter().flatten().enumerate() {
             if positions.contains(&position) {
                 *choice = withheld(dialect, choice_index(choice, position), words);
@@ -24,10 +24,10 @@ impl Answer {
     }
 
     /// An answer that says nothing of what this one says, in its choices or beside them; `None` where
-    /// this is no answer.
+    /// this is no answer, or one that has no choices.
     pub fn withheld(&self, words: &str) -> Option<Bytes> {
         let dialect = self.dialect();
-        let Said::Choices(name) = dialect.shape().said;
+        let name = dialect.shape().said.choices()?;
         let choices = self.value().get(name)?.as_array()?.iter().enumerate();
         let withheld = choices
             .map(|(position, choice)| withheld(dialect, choice_index(choice, position), words));
@@ -40,7 +40,14 @@ impl Answer {
 /// A choice that says these words only.
 fn withheld(dialect: Dialect, index: u32, words: &str) -> Value {
     match dialect {
-        Dialect::Chat => json!({
+        Dialect::Completions => json!({
+            "index": index,
+            "text": words,
+            "logprobs": null,
+            "finish_reason": "content_filter",
+        }),
+        // Numbers are not divided into choices.
+        Dialect::Chat | Dialect::Embeddings => json!({
             "index": index,
             "message": {"role": "assistant", "content": words, "refusal": null},
             "logprobs": null,

@@ -11,6 +11,8 @@
 mod support;
 
 mod audit;
+mod completions;
+mod embeddings;
 mod failure;
 mod leaving;
 mod limits;

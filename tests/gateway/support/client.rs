@@ -136,9 +136,15 @@ pub(crate) fn post(body: &str) -> String {
 
 /// The same with further header lines.
 pub(crate) fn post_with(headers: &str, body: &str) -> String {
+    let headers = format!("Authorization: Bearer {KEY}\r\n{headers}");
+    post_to("/v1/chat/completions", &headers, body)
+}
+
+/// A request with a JSON body and these further header lines.
+pub(crate) fn post_to(path: &str, headers: &str, body: &str) -> String {
     format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {KEY}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        "POST {path} HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n{headers}\r\n{body}",
         body.len()
     )
 }
