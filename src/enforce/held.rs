@@ -12,7 +12,8 @@ pub(super) struct Held {
     /// The choices it mentions (`None`: it says something outside them), and whether there is
     /// anything in it to judge.
     pub(super) mentions: Vec<(Option<u32>, bool)>,
-    /// The chunk, where it may have to be written anew without one of its choices.
+    /// The chunk, where it may have to be written anew without one of its choices, or where it matters
+    /// that it has gone out.
     pub(super) chunk: Option<Value>,
     /// The choices that are closed before it.
     pub(super) closing: Vec<u32>,
@@ -25,7 +26,7 @@ pub(super) enum Kind {
     Event,
     /// In its place all choices are closed that are still open.
     ClosingAll,
-    /// `[DONE]`
+    /// The last of the stream: `[DONE]`, or what stands for it.
     Done,
 }
 
@@ -38,14 +39,16 @@ impl Held {
     pub(super) fn without(&mut self, choice: Option<u32>) {
         let before = self.mentions.len();
         self.mentions.retain(|(mentioned, _)| *mentioned != choice);
-        if self.mentions.len() == before || self.kind == Kind::Done {
+        if self.mentions.len() == before {
             return;
         }
         let left = self.mentions.iter().any(|(mentioned, _)| mentioned.is_some());
         let list = self.chunk.as_mut().and_then(|chunk| chunk.get_mut("choices")?.as_array_mut());
         let (true, Some(list)) = (left, list) else {
             self.raw = Bytes::new();
+            self.chunk = None;
             self.mentions.clear();
+            self.kind = Kind::Event;
             return;
         };
         for (position, each) in list.iter_mut().enumerate() {

@@ -7,8 +7,9 @@
 //!
 //! A window that does not pass ends its choice: from the window's first event on, what belongs to
 //! the choice vanishes, and one chunk with `finish_reason: "content_filter"` stands in its place.
-//! Other choices go on. Once every choice has ended, and one of them by us, the stream ends there
-//! with `[DONE]`; what the upstream would still send, a count of tokens say, is not waited for.
+//! Other choices go on. (Other dialects than chat have other words for both, see
+//! [`Frame`](crate::wire::Frame).) Once every choice has ended, and one of them by us, the stream ends
+//! there with `[DONE]`; what the upstream would still send, a count of tokens say, is not waited for.
 //!
 //! Bounds: an event has at most [`Settings::max_event_bytes`], or the stream is at fault. When more
 //! than [`Settings::patience_bytes`] have come since a window was opened it is judged as it is. So
@@ -113,7 +114,7 @@ pub struct Holdback {
     insert_last: Option<Bytes>,
     /// Nothing more is taken in: `[DONE]`, the end of the upstream, a fault, or our own end.
     closed: bool,
-    /// `[DONE]` has been released.
+    /// The last event has been released.
     done: bool,
 }
 
@@ -144,7 +145,8 @@ impl Holdback {
         self.insert_first = Some(bytes);
     }
 
-    /// Gives bytes of ours to be released before `[DONE]`, or at the end where there is none.
+    /// Gives bytes of ours to be released before the last event (`[DONE]`, say), or at the end where
+    /// there is none.
     pub fn insert_last(&mut self, bytes: Bytes) {
         self.insert_last = Some(bytes);
     }
@@ -220,6 +222,9 @@ impl Holdback {
                 self.done = true;
             }
             if !held.raw.is_empty() {
+                if let Some(chunk) = &held.chunk {
+                    self.frame.pass(chunk);
+                }
                 out.push(held.raw);
             }
         }
@@ -251,7 +256,7 @@ impl Holdback {
 
     fn take(&mut self, event: sse::Event) -> Result<(), StreamFault> {
         let said = event.data.as_deref().map(str::trim);
-        let is_done = said == Some("[DONE]");
+        let mut is_done = said == Some("[DONE]");
         if !event.complete && !is_done {
             return Ok(());
         }
@@ -260,14 +265,18 @@ impl Holdback {
         let aside: Vec<Piece<'_>> = event.aside.iter().map(|text| Piece::other(text)).collect();
         self.note(None, number, &aside, 0, &mut held)?;
         let mut seal_rest = false;
-        if is_done {
-            held.kind = Kind::Done;
-        } else if let Some(data) = said {
+        if let Some(data) = said.filter(|_| !is_done) {
             let value = json::parse_str(data)?;
-            seal_rest = self.take_chunk(number, &value, &mut held)?;
-            if held.mentions.iter().filter(|(choice, _)| choice.is_some()).count() > 1 {
+            let ends = self.take_chunk(number, &value, &mut held)?;
+            seal_rest = ends != Ends::Nothing;
+            is_done = ends == Ends::Stream;
+            let choices = held.mentions.iter().filter(|(choice, _)| choice.is_some());
+            if choices.count() > 1 || self.frame.follows() {
                 held.chunk = Some(value);
             }
+        }
+        if is_done {
+            held.kind = Kind::Done;
         }
         for cut in self.cuts.keys() {
             held.without(*cut);
@@ -284,13 +293,13 @@ impl Holdback {
         Ok(())
     }
 
-    /// Whether the chunk ends something, so that what waits is to be judged at once.
+    /// What the chunk ends: what waits is to be judged at once then.
     fn take_chunk(
         &mut self,
         number: u64,
         value: &Value,
         held: &mut Held,
-    ) -> Result<bool, StreamFault> {
+    ) -> Result<Ends, StreamFault> {
         let chunk = delta::read(self.dialect, value);
         if self.noted.is_none() && !chunk.choices.is_empty() {
             self.frame.note(value);
@@ -306,7 +315,12 @@ impl Holdback {
                 self.windows.finish(index, number);
             }
         }
-        Ok(chunk.is_error || chunk.choices.iter().any(|choice| choice.finished))
+        let something = chunk.is_error || chunk.choices.iter().any(|choice| choice.finished);
+        Ok(match (chunk.is_last, something) {
+            (true, _) => Ends::Stream,
+            (false, true) => Ends::Something,
+            (false, false) => Ends::Nothing,
+        })
     }
 
     /// Takes in what an event says of one choice, or outside them.
@@ -386,6 +400,15 @@ impl Holdback {
         let judged = held.mentions.iter().filter(|(_, judged)| *judged);
         judged.map(|(choice, _)| *choice).all(|choice| self.windows.is_cleared(choice, self.front))
     }
+}
+
+/// What a chunk ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    Nothing,
+    /// A choice, or it tells of an error.
+    Something,
+    Stream,
 }
 
 fn joined(mut pieces: Vec<Bytes>) -> Bytes {

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
@@ -13,6 +13,7 @@ use crate::gateway::framing;
 use crate::gateway::inspect::Cleared;
 use crate::gateway::settings::Limits;
 use crate::wire::Dialect;
+use crate::wire::field::is_id;
 
 /// One request of a client, and the response it is owed.
 pub(crate) struct Downstream<'a> {
@@ -41,6 +42,13 @@ pub(crate) struct Head {
     pub(crate) content_type: &'static str,
     /// Headers taken over from the upstream.
     pub(crate) carried: Vec<(http::HeaderName, HeaderValue)>,
+}
+
+/// What of a client's head goes along to the provider.
+#[derive(Default)]
+pub(crate) struct Along {
+    pub(crate) credential: Option<(HeaderName, HeaderValue)>,
+    pub(crate) further: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl<'a> Downstream<'a> {
@@ -77,11 +85,41 @@ impl<'a> Downstream<'a> {
         Ok(framing::check(&raw, self.head().version)?)
     }
 
-    /// The bearer key of the request, if it has one that can be read.
-    pub(crate) fn bearer(&self) -> Option<&str> {
+    /// The key of the request, if it has one that can be read: a bearer key, or the dialect's own. Two
+    /// different ones are none.
+    pub(crate) fn key(&self) -> Option<&str> {
+        let headers = &self.head().headers;
+        let own = self.dialect.key_header().and_then(|name| headers.get(name));
+        match (own, headers.contains_key(header::AUTHORIZATION)) {
+            (None, _) => self.bearer(),
+            (Some(own), false) => own.to_str().ok(),
+            (Some(own), true) => own.to_str().ok().filter(|own| self.bearer() == Some(*own)),
+        }
+    }
+
+    fn bearer(&self) -> Option<&str> {
         let value = self.head().headers.get(header::AUTHORIZATION)?.to_str().ok()?;
         let (scheme, key) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(key)
+    }
+
+    /// What of the head goes along to the provider: the credential, in the header it came in, and the
+    /// dialect's headers, which must hold names and no words.
+    pub(crate) fn along(&self) -> Result<Along, Failure> {
+        let headers = &self.head().headers;
+        let own = self.dialect.key_header().map(HeaderName::from_static);
+        let mut names = own.into_iter().chain([header::AUTHORIZATION]);
+        let credential = names.find_map(|name| Some((name.clone(), headers.get(name)?.clone())));
+        let mut further = Vec::new();
+        for name in self.dialect.headers() {
+            for value in headers.get_all(*name) {
+                if !value.to_str().is_ok_and(is_list_of_names) {
+                    return Err(Failure::Header { name });
+                }
+                further.push((HeaderName::from_static(name), value.clone()));
+            }
+        }
+        Ok(Along { credential, further })
     }
 
     /// Adds a header of ours to whatever is answered from now on, or replaces it.
@@ -252,6 +290,12 @@ pub(crate) fn is_json(content_type: Option<&HeaderValue>) -> bool {
             parameter.eq_ignore_ascii_case("charset=utf-8")
                 || parameter.eq_ignore_ascii_case("charset=\"utf-8\"")
         })
+}
+
+/// Whether a header holds names between commas, which cannot be a sentence.
+fn is_list_of_names(value: &str) -> bool {
+    const LONGEST: usize = 1024;
+    value.len() <= LONGEST && value.split(',').all(|name| is_id(name.trim()))
 }
 
 /// A write that did not get through: the client is not there any more.

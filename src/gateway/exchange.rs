@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode};
 use tracing::Instrument;
 use ulid::Ulid;
 
@@ -42,7 +42,7 @@ async fn admit(gateway: &Gateway, downstream: &mut Downstream<'_>) -> Result<(),
         downstream.speak(dialect);
     }
     let snapshot = gateway.snapshot();
-    let tenant = snapshot.tenants.find(downstream.bearer()).ok_or(Failure::Unauthorized)?;
+    let tenant = snapshot.tenants.find(downstream.key()).ok_or(Failure::Unauthorized)?;
     Exchange::new(gateway, Arc::clone(tenant), route).run(downstream).await;
     Ok(())
 }
@@ -121,6 +121,7 @@ impl<'a> Exchange<'a> {
         downstream: &mut Downstream<'_>,
         dialect: Dialect,
     ) -> Result<Ending, Failure> {
+        let along = downstream.along()?;
         let body = self.others(downstream.read_body()).await?;
         let request = Request::parse(dialect, body)?;
         self.draft.learn(request.model(), request.stream());
@@ -144,8 +145,7 @@ impl<'a> Exchange<'a> {
                 return Ok(Ending { outcome: Outcome::Refused, status });
             }
         };
-        let credential = downstream.head().headers.get(header::AUTHORIZATION).cloned();
-        let asking = upstreams.ask(upstream, &prompt, credential.as_ref());
+        let asking = upstreams.ask(upstream, &prompt, &along);
         let asked = Instant::now();
         let mut response = downstream.unless_gone(asking).await??;
         self.elsewhere += asked.elapsed();
@@ -265,8 +265,8 @@ impl<'a> Exchange<'a> {
     /// The list of models.
     async fn models(&mut self, downstream: &mut Downstream<'_>) -> Result<Ending, Failure> {
         self.draft.open()?;
-        let credential = downstream.head().headers.get(header::AUTHORIZATION).cloned();
-        let listing = listing::list(self, credential.as_ref());
+        let along = downstream.along()?;
+        let listing = listing::list(self, &along);
         let reply = downstream.unless_gone(listing).await??;
         let status = reply.status;
         downstream.send(reply).await?;

@@ -23,6 +23,8 @@ pub(crate) enum Failure {
     Unauthorized,
     #[error("the content type is not application/json")]
     MediaType,
+    #[error("the header {name} holds more than names")]
+    Header { name: &'static str },
     #[error("the body has a content encoding")]
     ContentEncoding,
     #[error("the request body is over {limit} bytes")]
@@ -102,13 +104,18 @@ impl Failure {
                 401,
                 "invalid_api_key",
                 "no tenant of this gateway has the key that was sent; send one as `Authorization: \
-                 Bearer KEY`"
+                 Bearer KEY`, or in the header of the API that is spoken"
                     .to_owned(),
             ),
             Self::MediaType => caller(
                 415,
                 "unsupported_media_type",
                 "the body must be sent as `Content-Type: application/json` (UTF-8)".to_owned(),
+            ),
+            Self::Header { name } => caller(
+                400,
+                "invalid_header",
+                format!("`{name}` must hold names between commas, 1024 bytes at most"),
             ),
             Self::ContentEncoding => caller(
                 415,
@@ -203,6 +210,7 @@ impl Failure {
             | Self::RouteNotGuarded
             | Self::Unauthorized
             | Self::MediaType
+            | Self::Header { .. }
             | Self::ContentEncoding
             | Self::BodyTooLarge { .. }
             | Self::BodyTooSlow

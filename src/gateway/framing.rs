@@ -28,13 +28,13 @@ pub(crate) enum FramingFault {
     #[error("protocol upgrades are not taken here")]
     Upgrade,
     /// `Connection` names a header that frames the message.
-    #[error("Connection must not name Content-Length, Transfer-Encoding, Host or Authorization")]
+    #[error("Connection must not name Content-Length, Transfer-Encoding, Host or a credential")]
     ConnectionNames,
     /// An `Expect` that is not `100-continue`.
     #[error("the only expectation met here is `100-continue`")]
     Expect,
     /// The credential is given twice.
-    #[error("Authorization and Content-Type may be given once at most")]
+    #[error("Authorization, x-api-key and Content-Type may be given once at most")]
     Twice,
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn check(raw: &[u8], version: http::Version) -> Result<(), FramingFau
     if !all("upgrade").is_empty() || !all("http2-settings").is_empty() {
         return Err(FramingFault::Upgrade);
     }
-    let framing = ["content-length", "transfer-encoding", "host", "authorization"];
+    let framing = ["content-length", "transfer-encoding", "host", "authorization", "x-api-key"];
     for value in all("connection") {
         let value = String::from_utf8_lossy(value).to_ascii_lowercase();
         if value.split(',').any(|token| framing.contains(&token.trim())) {
@@ -93,7 +93,7 @@ pub(crate) fn check(raw: &[u8], version: http::Version) -> Result<(), FramingFau
     if all("expect").iter().any(|value| !value.eq_ignore_ascii_case(b"100-continue")) {
         return Err(FramingFault::Expect);
     }
-    if all("authorization").len() > 1 || all("content-type").len() > 1 {
+    if ["authorization", "x-api-key", "content-type"].iter().any(|name| all(name).len() > 1) {
         return Err(FramingFault::Twice);
     }
     Ok(())
@@ -126,6 +126,8 @@ mod tests {
             ("Connection: close, Content-Length\r\n", FramingFault::ConnectionNames),
             ("Expect: 200-ok\r\n", FramingFault::Expect),
             ("Authorization: Bearer a\r\nAuthorization: Bearer b\r\n", FramingFault::Twice),
+            ("x-api-key: a\r\nX-Api-Key: a\r\n", FramingFault::Twice),
+            ("Connection: x-api-key\r\n", FramingFault::ConnectionNames),
             ("Content-Type: application/json\r\ncontent-type: text/plain\r\n", FramingFault::Twice),
         ] {
             assert_eq!(verdict(&format!("{good}{extra}")), Err(fault), "{extra:?}");

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::gateway::downstream::Reply;
+use crate::gateway::downstream::{Along, Reply};
 use crate::gateway::exchange::Exchange;
 use crate::gateway::failure::Failure;
 use crate::gateway::upstream::{Upstream, UpstreamFault};
@@ -16,10 +16,7 @@ const LARGEST: usize = 4 << 20;
 const LONGEST_ID: usize = 256;
 
 /// Asks every upstream; those that answer make the list, and if none does, the first fault does.
-pub(crate) async fn list(
-    exchange: &Exchange<'_>,
-    client: Option<&http::HeaderValue>,
-) -> Result<Reply, Failure> {
+pub(crate) async fn list(exchange: &Exchange<'_>, client: &Along) -> Result<Reply, Failure> {
     let mut models: Vec<Value> = Vec::new();
     let mut first_fault = None;
     let mut answered = false;
@@ -48,7 +45,7 @@ pub(crate) async fn list(
 async fn ask(
     exchange: &Exchange<'_>,
     upstream: &Upstream,
-    client: Option<&http::HeaderValue>,
+    client: &Along,
 ) -> Result<Vec<Value>, UpstreamFault> {
     let upstreams = &exchange.gateway.upstreams;
     let mut response = upstreams.models(upstream, client).await?;

@@ -17,10 +17,13 @@ pub(crate) enum Route {
     Models,
 }
 
-const ROUTES: [(Method, &str, Route); 4] = [
+const ROUTES: [(Method, &str, Route); 6] = [
     (Method::POST, "/v1/chat/completions", Route::Guarded(Dialect::Chat)),
     (Method::POST, "/v1/completions", Route::Guarded(Dialect::Completions)),
     (Method::POST, "/v1/embeddings", Route::Guarded(Dialect::Embeddings)),
+    (Method::POST, "/v1/messages", Route::Guarded(Dialect::Messages)),
+    // What Anthropic's clients send for features that `anthropic-beta` names.
+    (Method::POST, "/v1/messages?beta=true", Route::Guarded(Dialect::Messages)),
     (Method::GET, "/v1/models", Route::Models),
 ];
 
@@ -65,6 +68,8 @@ mod tests {
         check(Method::POST, "/v1/chat/completions", Some(Route::Guarded(Dialect::Chat)));
         check(Method::POST, "/v1/completions", Some(Route::Guarded(Dialect::Completions)));
         check(Method::POST, "/v1/embeddings", Some(Route::Guarded(Dialect::Embeddings)));
+        check(Method::POST, "/v1/messages", Some(Route::Guarded(Dialect::Messages)));
+        check(Method::POST, "/v1/messages?beta=true", Some(Route::Guarded(Dialect::Messages)));
         check(Method::GET, "/v1/models", Some(Route::Models));
         for path in [
             "//v1/chat/completions",
@@ -85,6 +90,8 @@ mod tests {
             "/v1/embeddings?x=1",
             "/v1/responses",
             "/v1/messages/count_tokens",
+            "/v1/messages?beta=false",
+            "/v1/messages?beta=true&x=1",
             "http://127.0.0.1/v1/chat/completions",
             "/metrics",
             "/",

@@ -13,7 +13,7 @@ use pingora_core::protocols::http::client::HttpSession;
 use pingora_http::{RequestHeader, ResponseHeader};
 use thiserror::Error;
 
-use crate::gateway::downstream;
+use crate::gateway::downstream::{self, Along};
 use crate::gateway::inspect::Cleared;
 use crate::gateway::settings::UpstreamSettings;
 use crate::wire::Request;
@@ -87,12 +87,13 @@ impl Upstreams {
         &self,
         upstream: &Upstream,
         request: &Cleared<Request>,
-        client: Option<&HeaderValue>,
+        client: &Along,
     ) -> Result<Response, UpstreamFault> {
         let request = request.get();
         let accept = if request.stream() { "text/event-stream" } else { downstream::JSON };
-        let path = request.asked().dialect().path();
-        let mut head = upstream.request(Method::POST, path, accept, client)?;
+        let dialect = request.asked().dialect();
+        let key = dialect.key_header().map(HeaderName::from_static);
+        let mut head = upstream.request(Method::POST, dialect.path(), accept, key, client)?;
         insert(&mut head, header::CONTENT_TYPE, downstream::JSON)?;
         insert(&mut head, header::CONTENT_LENGTH, &request.bytes().len().to_string())?;
         self.send(upstream, head, request.bytes().clone()).await
@@ -102,9 +103,9 @@ impl Upstreams {
     pub(crate) async fn models(
         &self,
         upstream: &Upstream,
-        client: Option<&HeaderValue>,
+        client: &Along,
     ) -> Result<Response, UpstreamFault> {
-        let head = upstream.request(Method::GET, "/models", downstream::JSON, client)?;
+        let head = upstream.request(Method::GET, "/models", downstream::JSON, None, client)?;
         self.send(upstream, head, Bytes::new()).await
     }
 
@@ -180,13 +181,15 @@ impl Upstream {
     }
 
     /// The head of a request: a constant path below the base, and headers from a list of ours.
-    /// None of the client's headers goes along, but its credential where the upstream has none.
+    /// Of the client's headers only `client` goes along, its credential where the upstream has none.
+    /// The upstream's own is a bearer credential, unless the dialect has a header for it.
     fn request(
         &self,
         method: Method,
         path: &str,
         accept: &str,
-        client: Option<&HeaderValue>,
+        key_header: Option<HeaderName>,
+        client: &Along,
     ) -> Result<RequestHeader, UpstreamFault> {
         let base = self.settings.url.path().trim_end_matches('/');
         let mut head = RequestHeader::build(method, format!("{base}{path}").as_bytes(), Some(8))
@@ -196,10 +199,18 @@ impl Upstream {
         insert(&mut head, header::ACCEPT, accept)?;
         insert(&mut head, header::ACCEPT_ENCODING, "identity")?;
         insert(&mut head, header::USER_AGENT, concat!("wardgate/", env!("CARGO_PKG_VERSION")))?;
-        if let Some(credential) = &self.settings.credential {
-            insert(&mut head, header::AUTHORIZATION, &format!("Bearer {credential}"))?;
-        } else if let Some(credential) = client {
-            head.insert_header(header::AUTHORIZATION, credential).map_err(unsendable)?;
+        match (&self.settings.credential, key_header, &client.credential) {
+            (Some(own), Some(name), _) => insert(&mut head, name, own)?,
+            (Some(own), None, _) => {
+                insert(&mut head, header::AUTHORIZATION, &format!("Bearer {own}"))?;
+            }
+            (None, _, Some((name, value))) => {
+                head.insert_header(name.clone(), value).map_err(unsendable)?;
+            }
+            (None, _, None) => {}
+        }
+        for (name, value) in &client.further {
+            head.append_header(name.clone(), value).map_err(unsendable)?;
         }
         Ok(head)
     }
@@ -347,9 +358,16 @@ impl Response {
 }
 
 fn is_carried(name: &str) -> bool {
-    const EXACT: [&str; 5] =
-        ["x-request-id", "openai-processing-ms", "openai-version", "retry-after", "retry-after-ms"];
-    EXACT.contains(&name) || name.starts_with("x-ratelimit-")
+    const EXACT: [&str; 6] = [
+        "x-request-id",
+        "request-id",
+        "openai-processing-ms",
+        "openai-version",
+        "retry-after",
+        "retry-after-ms",
+    ];
+    const PREFIXES: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
+    EXACT.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn insert(head: &mut RequestHeader, name: HeaderName, value: &str) -> Result<(), UpstreamFault> {

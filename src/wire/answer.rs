@@ -1,11 +1,11 @@
 //! An answer that is not streamed, and bodies that are no answer at all.
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::transcript::Transcript;
 use crate::wire::asked::Asked;
-use crate::wire::dialect::Dialect;
+use crate::wire::dialect::{Dialect, Said};
 use crate::wire::field::{Found, PartPath, Table, Trail, read_unknown};
 use crate::wire::json;
 use crate::wire::malformed::Malformed;
@@ -31,6 +31,13 @@ pub struct ChoiceParts {
     pub transcripts: Vec<Transcript>,
     /// What nobody here can read.
     pub unread: Vec<PartPath>,
+}
+
+impl ChoiceParts {
+    fn of(found: Found<'_>, index: u32, position: usize, asked: &Asked) -> Self {
+        let transcripts = agent_transcripts(&found, &asked.question(index));
+        Self { index, position, transcripts, unread: found.unread }
+    }
 }
 
 impl Answer {
@@ -64,20 +71,23 @@ impl Answer {
         self.value.get(self.dialect.shape().said.mark()).is_some_and(Value::is_array)
     }
 
-    /// What each choice says, in the light of its question.
+    /// What each choice says, in the light of its question; an answer without choices is one.
     pub fn choices(&self, asked: &Asked) -> impl Iterator<Item = ChoiceParts> {
-        self.list().into_iter().flat_map(move |(name, choices)| {
+        let listed = self.list().into_iter().flat_map(move |(name, choices)| {
             let table = self.table().field(name).and_then(Table::items);
             choices.iter().enumerate().map(move |(position, choice)| {
                 let found = match table {
                     Some(table) => table.read(choice, Trail::item(name, position)),
                     None => read_unknown(choice),
                 };
-                let index = choice_index(choice, position);
-                let transcripts = agent_transcripts(&found, &asked.question(index));
-                ChoiceParts { index, position, transcripts, unread: found.unread }
+                ChoiceParts::of(found, choice_index(choice, position), position, asked)
             })
-        })
+        });
+        let whole = self.whole().map(|root| {
+            let found = self.table().read_entries(root, &[], Trail::default());
+            ChoiceParts::of(found, 0, 0, asked)
+        });
+        listed.chain(whole)
     }
 
     /// What is said outside the choices; everything, where there are none.
@@ -100,7 +110,16 @@ impl Answer {
         Some((name, self.value.get(name)?.as_array()?))
     }
 
+    /// The body, where it is an answer that is not divided.
+    fn whole(&self) -> Option<&Map<String, Value>> {
+        let is_whole = matches!(self.dialect.shape().said, Said::Whole(_));
+        self.value.as_object().filter(|_| is_whole && self.is_complete())
+    }
+
     fn rest(&self) -> Found<'_> {
+        if self.whole().is_some() {
+            return Found::default();
+        }
         let choices: Vec<&str> = self.list().map(|(name, _)| name).into_iter().collect();
         match &self.value {
             Value::Object(root) => self.table().read_entries(root, &choices, Trail::default()),

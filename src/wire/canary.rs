@@ -73,6 +73,21 @@ pub(crate) fn words() -> impl Strategy<Value = String> {
         "suffix",
         "error",
         "usage",
+        "system",
+        "source",
+        "thinking",
+        "signature",
+        "input",
+        "delta",
+        "content_block",
+        "message",
+        "message_delta",
+        "ping",
+        "tool_result",
+        "document",
+        "citations",
+        "partial_json",
+        "stop_reason",
     ])
     .prop_map(str::to_owned)
 }

@@ -19,6 +19,8 @@ pub(super) static SHAPE: Shape = Shape {
     asked: "messages",
     asking: Asking::Messages,
     said: Said::Choices("choices"),
+    key_header: None,
+    headers: &[],
     requests: LazyLock::new(|| {
         Table::new(&[
             ("", REQUEST),

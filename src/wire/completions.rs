@@ -17,6 +17,8 @@ pub(super) static SHAPE: Shape = Shape {
     asked: "prompt",
     asking: Asking::Texts,
     said: Said::Choices("choices"),
+    key_header: None,
+    headers: &[],
     requests: LazyLock::new(|| {
         Table::new(&[("", REQUEST), ("", STREAMED), ("", SAMPLING), ("", ELSEWHERE), ("", BEHIND)])
     }),

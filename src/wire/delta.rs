@@ -3,11 +3,11 @@
 //! The table is that of whole answers: a chunk may carry `delta`, `message` or `text`, and all of
 //! them are read. Pieces of one channel and slot in successive chunks continue each other.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::wire::answer::choice_index;
-use crate::wire::dialect::Dialect;
-use crate::wire::field::{Found, Table, Trail, read_unknown};
+use crate::wire::dialect::{Dialect, Said, Shape};
+use crate::wire::field::{Channel, Found, Table, Trail, read_unknown};
 
 /// One chunk.
 pub(crate) struct Chunk<'v> {
@@ -17,6 +17,8 @@ pub(crate) struct Chunk<'v> {
     pub(crate) rest: Found<'v>,
     /// Whether it tells of an error: the upstream will say no more.
     pub(crate) is_error: bool,
+    /// Whether it is the last of its stream.
+    pub(crate) is_last: bool,
 }
 
 /// What one choice of a chunk says.
@@ -34,13 +36,17 @@ pub(crate) fn read(dialect: Dialect, chunk: &Value) -> Chunk<'_> {
     let shape = dialect.shape();
     let table: &Table = &shape.answers;
     let Value::Object(root) = chunk else {
-        return Chunk { choices: Vec::new(), rest: read_unknown(chunk), is_error: false };
+        let rest = read_unknown(chunk);
+        return Chunk { choices: Vec::new(), rest, is_error: false, is_last: false };
     };
+    if matches!(shape.said, Said::Whole(_)) {
+        return read_event(shape, root);
+    }
     let is_error = root.get("error").is_some_and(|error| !error.is_null());
     let list = shape.said.choices().and_then(|name| Some((name, root.get(name)?.as_array()?)));
     let Some((name, list)) = list else {
         let rest = table.read_entries(root, &[], Trail::default());
-        return Chunk { choices: Vec::new(), rest, is_error };
+        return Chunk { choices: Vec::new(), rest, is_error, is_last: false };
     };
     let rest = table.read_entries(root, &[name], Trail::default());
     let inside = table.field(name).and_then(Table::items);
@@ -52,7 +58,26 @@ pub(crate) fn read(dialect: Dialect, chunk: &Value) -> Chunk<'_> {
         },
         finished: choice.get("finish_reason").is_some_and(|reason| !reason.is_null()),
     });
-    Chunk { choices: choices.collect(), rest, is_error }
+    Chunk { choices: choices.collect(), rest, is_error, is_last: false }
+}
+
+/// Reads a typed event of an answer that is not divided: all of it belongs to the one choice there is,
+/// but for errors and signs of life.
+fn read_event<'v>(shape: &Shape, root: &'v Map<String, Value>) -> Chunk<'v> {
+    let kind = root.get("type").and_then(Value::as_str).unwrap_or_default();
+    let mut found = shape.answers.read_entries(root, &[], Trail::default());
+    let is_error = kind == "error" || root.get("error").is_some_and(|error| !error.is_null());
+    if is_error || kind == "ping" {
+        return Chunk { choices: Vec::new(), rest: found, is_error, is_last: false };
+    }
+    // Several calls are kept apart by the number of their block; texts go on from block to block.
+    let block = root.get("index").and_then(Value::as_u64).unwrap_or(0);
+    let calls = found.pieces.iter_mut().filter(|piece| piece.channel == Channel::Tool);
+    calls.for_each(|piece| piece.slot = block);
+    let reason = root.get("delta").and_then(|delta| delta.get("stop_reason"));
+    let finished = reason.is_some_and(|reason| !reason.is_null());
+    let choices = vec![ChoiceDelta { index: 0, found, finished }];
+    Chunk { choices, rest: Found::default(), is_error, is_last: kind == "message_stop" }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@
 use std::sync::LazyLock;
 
 use crate::wire::field::Table;
-use crate::wire::{chat, completions, embeddings};
+use crate::wire::{chat, completions, embeddings, messages};
 
 /// An API that is spoken here. The client's and the upstream's are the same: nothing is translated.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -35,11 +35,13 @@ pub enum Dialect {
     Completions,
     /// `POST /v1/embeddings` of OpenAI: texts in, numbers out.
     Embeddings,
+    /// `POST /v1/messages` of Anthropic.
+    Messages,
 }
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: [Self; 3] = [Self::Chat, Self::Completions, Self::Embeddings];
+    pub const ALL: [Self; 4] = [Self::Chat, Self::Completions, Self::Embeddings, Self::Messages];
 
     /// The word for records and metrics.
     pub fn as_str(self) -> &'static str {
@@ -56,17 +58,28 @@ impl Dialect {
         self.shape().asked
     }
 
+    /// The header that may hold a client's key in the place of `Authorization`.
+    pub fn key_header(self) -> Option<&'static str> {
+        self.shape().key_header
+    }
+
+    /// Headers of a request that go along to the provider: versions and names, not words.
+    pub fn headers(self) -> &'static [&'static str] {
+        self.shape().headers
+    }
+
     /// What is known of the dialect's bodies.
     pub(crate) fn shape(self) -> &'static Shape {
         match self {
             Self::Chat => &chat::SHAPE,
             Self::Completions => &completions::SHAPE,
             Self::Embeddings => &embeddings::SHAPE,
+            Self::Messages => &messages::SHAPE,
         }
     }
 }
 
-/// A dialect's bodies, as data.
+/// A dialect's bodies, and the headers that belong to them, as data.
 pub(crate) struct Shape {
     /// The word for records and metrics.
     pub(crate) name: &'static str,
@@ -78,6 +91,10 @@ pub(crate) struct Shape {
     pub(crate) asking: Asking,
     /// Into what an answer is divided.
     pub(crate) said: Said,
+    /// The header that may hold a client's key in the place of `Authorization`.
+    pub(crate) key_header: Option<&'static str>,
+    /// Headers of a request that go along to the provider.
+    pub(crate) headers: &'static [&'static str],
     /// The known fields of requests.
     pub(crate) requests: LazyLock<Table>,
     /// The known fields of answers, and of the events of a streamed one.
@@ -98,6 +115,8 @@ pub(crate) enum Asking {
 pub(crate) enum Said {
     /// Each item of the list in this field.
     Choices(&'static str),
+    /// The whole, which is known by the list in this field.
+    Whole(&'static str),
     /// Nothing is said: there is a list of numbers in this field.
     Numbers(&'static str),
 }
@@ -107,14 +126,14 @@ impl Said {
     pub(crate) fn choices(self) -> Option<&'static str> {
         match self {
             Self::Choices(list) => Some(list),
-            Self::Numbers(_) => None,
+            Self::Whole(_) | Self::Numbers(_) => None,
         }
     }
 
     /// The field that an answer has, and an error has not.
     pub(crate) fn mark(self) -> &'static str {
         match self {
-            Self::Choices(list) | Self::Numbers(list) => list,
+            Self::Choices(list) | Self::Whole(list) | Self::Numbers(list) => list,
         }
     }
 }

@@ -16,6 +16,8 @@ pub(super) static SHAPE: Shape = Shape {
     asked: "input",
     asking: Asking::Texts,
     said: Said::Numbers("data"),
+    key_header: None,
+    headers: &[],
     requests: LazyLock::new(|| Table::new(&[("", REQUEST), ("", ELSEWHERE), ("", BEHIND)])),
     answers: LazyLock::new(|| Table::new(&[("", ANSWER), ("", NUMBERS), ("", ERROR)])),
 };

@@ -48,6 +48,11 @@ pub(crate) enum Holds {
     Part(Channel, &'static [&'static str]),
     /// An item of a list that is numbered by its own `index`, else by its position.
     Numbered,
+    /// Bytes that only the provider can make and read, in base64: they seal what stands beside them.
+    /// Judged where they are anything else.
+    Sealed,
+    /// A [`Holds::Payload`], unless the `type` beside it is `text`: then it is judged.
+    Data,
     /// Bytes that nobody here can read: counts as unread, and is not judged.
     Payload,
     /// Something that stands for text which is not here: counts as unread unless `null` or `false`;
@@ -312,7 +317,11 @@ impl<'v> Reader<'v> {
                 self.found.refused.get_or_insert(path);
                 return;
             }
-            (Some(Holds::Payload | Holds::Elsewhere), value) if !is_nothing(value) => self.unread(),
+            (Some(Holds::Payload | Holds::Elsewhere | Holds::Data), value)
+                if !is_nothing(value) =>
+            {
+                self.unread();
+            }
             _ => {}
         }
         match value {
@@ -347,7 +356,7 @@ impl<'v> Reader<'v> {
             Place::Known(_) | Place::Unknown => Place::Unknown,
         };
         match (holds, inside) {
-            (Some(Holds::Payload | Holds::Elsewhere | Holds::Number), _) => {}
+            (Some(Holds::Payload | Holds::Elsewhere | Holds::Data | Holds::Number), _) => {}
             (Some(Holds::Spelled | Holds::Floats), _) => {}
             (Some(Holds::Text(_)), Place::Unknown) => self.unread(),
             (_, Place::Unknown) if items.iter().any(Value::is_number) => self.unread(),
@@ -382,7 +391,12 @@ impl<'v> Reader<'v> {
             if matches!(table.holds, Some(Holds::Spelled)) {
                 self.spelled(value, beside);
             }
-            self.value(value, Place::Known(table));
+            let is_text = beside.get("type").and_then(Value::as_str) == Some("text");
+            let place = match table.holds {
+                Some(Holds::Data) if is_text => Place::Unknown,
+                _ => Place::Known(table),
+            };
+            self.value(value, place);
             self.trail.0.pop();
             return;
         }
@@ -417,7 +431,8 @@ impl<'v> Reader<'v> {
             Some(Holds::Word(words)) if words.contains(&text) => {}
             Some(Holds::Id) if is_id(text) => {}
             Some(Holds::Floats) if are_floats(text) => {}
-            Some(Holds::Payload) => {}
+            Some(Holds::Sealed) if is_base64(text) => {}
+            Some(Holds::Payload | Holds::Data) => {}
             Some(Holds::Text(channel) | Holds::Part(channel, _)) => {
                 self.push(channel, self.slot, text);
             }
@@ -485,13 +500,18 @@ pub(crate) fn is_id(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/@+=#~".contains(&byte))
 }
 
+/// Whether a string holds nothing but digits of base64, in either alphabet.
+fn is_base64(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte))
+}
+
 /// Keys of the schema language and of the tool definitions around it, which say nothing themselves.
 #[rustfmt::skip]
 const SCHEMA_KEYS: &[&str] = &[
     "$comment", "$defs", "$id", "$ref", "$schema", "additionalProperties", "allOf", "anyOf",
     "const", "custom", "default", "definition", "definitions", "description", "else", "enum",
     "examples", "exclusiveMaximum", "exclusiveMinimum", "format", "function", "grammar", "if",
-    "items", "json_schema", "maxItems", "maxLength", "maxProperties", "maximum", "minItems",
+    "input_schema", "items", "json_schema", "maxItems", "maxLength", "maxProperties", "maximum", "minItems",
     "minLength", "minProperties", "minimum", "multipleOf", "name", "not", "nullable", "oneOf",
     "parameters", "pattern", "patternProperties", "prefixItems", "properties", "propertyNames",
     "required", "schema", "strict", "syntax", "then", "title", "type", "uniqueItems",

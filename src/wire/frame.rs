@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::wire::dialect::Dialect;
+use crate::wire::messages::MessageFrame;
 use crate::wire::reply::{DONE, Stamp};
 
 /// A stream as a client sees it.
@@ -14,6 +15,8 @@ use crate::wire::reply::{DONE, Stamp};
 pub enum Frame {
     /// Chunks of choices, ended by `[DONE]`.
     Chunks(Stamp),
+    /// Events of one message, ended by `message_stop`.
+    Message(MessageFrame),
 }
 
 impl Frame {
@@ -23,6 +26,7 @@ impl Frame {
             Dialect::Chat | Dialect::Completions | Dialect::Embeddings => {
                 Self::Chunks(Stamp::chunk_of(dialect))
             }
+            Dialect::Messages => Self::Message(MessageFrame::default()),
         }
     }
 
@@ -30,6 +34,23 @@ impl Frame {
     pub fn note(&mut self, event: &Value) {
         match self {
             Self::Chunks(stamp) => stamp.note(event),
+            Self::Message(frame) => frame.note(event),
+        }
+    }
+
+    /// Whether it matters which events have gone out.
+    pub fn follows(&self) -> bool {
+        match self {
+            Self::Chunks(_) => false,
+            Self::Message(_) => true,
+        }
+    }
+
+    /// Follows an event that has gone out.
+    pub fn pass(&mut self, event: &Value) {
+        match self {
+            Self::Chunks(_) => {}
+            Self::Message(frame) => frame.pass(event),
         }
     }
 
@@ -37,6 +58,7 @@ impl Frame {
     pub fn closing(&self, choice: u32) -> Bytes {
         match self {
             Self::Chunks(stamp) => stamp.closing_chunk(choice),
+            Self::Message(frame) => frame.closing(),
         }
     }
 
@@ -44,6 +66,7 @@ impl Frame {
     pub fn done(&self) -> Bytes {
         match self {
             Self::Chunks(_) => Bytes::from_static(DONE),
+            Self::Message(frame) => frame.done(),
         }
     }
 
@@ -51,6 +74,7 @@ impl Frame {
     pub fn beside(&self, further: Map<String, Value>) -> Bytes {
         match self {
             Self::Chunks(stamp) => stamp.chunk(Vec::new(), further),
+            Self::Message(frame) => frame.beside(further),
         }
     }
 }

@@ -7,8 +7,8 @@
 //! * `field` walks a value along a dialect's table of known fields. Every string and every key is
 //!   either on the table as free of content, or handed out to be judged, or noted as unread. A
 //!   further dialect is a further table.
-//! * `dialect` is the seam between the dialects: what each of them is, as data. `chat`, `completions`
-//!   and `embeddings` are the dialects, `shared` holds rows that several of them have.
+//! * `dialect` is the seam between the dialects: what each of them is, as data. `chat`, `completions`,
+//!   `embeddings` and `messages` are the dialects, `shared` holds rows that several of them have.
 //! * `request` and `answer` read bodies in any dialect; `asked` is what the one tells the other.
 //! * [`sse`] cuts a stream into events, and `delta` reads what an event says.
 //! * [`reply`] holds what we say ourselves, `withhold` what stands in the place of an answer, and
@@ -29,6 +29,8 @@ mod chat;
 mod completions;
 
 mod embeddings;
+
+mod messages;
 
 mod request;
 
@@ -60,4 +62,5 @@ pub use dialect::Dialect;
 pub use field::{Channel, PartPath};
 pub use frame::Frame;
 pub use malformed::Malformed;
+pub use messages::MessageFrame;
 pub use request::Request;

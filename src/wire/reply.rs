@@ -34,6 +34,7 @@ impl Error<'_> {
             Dialect::Chat | Dialect::Completions | Dialect::Embeddings => {
                 event(&Error { param: None, ..*self }.value(dialect))
             }
+            Dialect::Messages => named_event(&self.value(dialect)),
         }
     }
 
@@ -43,6 +44,9 @@ impl Error<'_> {
             Dialect::Chat | Dialect::Completions | Dialect::Embeddings => {
                 json!({"error": {"message": message, "type": kind, "param": param, "code": code}})
             }
+            Dialect::Messages => json!({"type": "error", "error": {
+                "type": anthropic_kind(kind, code), "message": message, "param": param, "code": code,
+            }}),
         }
     }
 }
@@ -66,8 +70,28 @@ pub fn content_filter_error(
                 "content_filter_results": results,
             });
         }
+        Dialect::Messages => {
+            body["error"]["content_filter_results"] = Value::Object(results.clone());
+        }
     }
     Bytes::from(body.to_string())
+}
+
+/// The kind of an error, in Anthropic's words.
+fn anthropic_kind(kind: &str, code: &str) -> &'static str {
+    match (kind, code) {
+        (_, "invalid_api_key") => "authentication_error",
+        (_, "route_not_guarded" | "model_not_found") => "not_found_error",
+        (_, "body_too_large") => "request_too_large",
+        ("invalid_request_error", _) => "invalid_request_error",
+        _ => "api_error",
+    }
+}
+
+/// One event of a stream whose events are named by their type.
+pub fn named_event(value: &Value) -> Bytes {
+    let name = value.get("type").and_then(Value::as_str).unwrap_or("message");
+    crate::wire::sse::one_reading(&Bytes::from(format!("event: {name}\ndata: {value}\n\n")))
 }
 
 /// One event of a stream.
@@ -88,7 +112,8 @@ impl Stamp {
     pub fn chunk_of(dialect: Dialect) -> Self {
         let object = match dialect {
             // Embeddings are not streamed; what comes as events all the same is closed like chat.
-            Dialect::Chat | Dialect::Embeddings => "chat.completion.chunk",
+            // Messages have a frame of their own.
+            Dialect::Chat | Dialect::Embeddings | Dialect::Messages => "chat.completion.chunk",
             Dialect::Completions => "text_completion",
         };
         Self::new(dialect, object)
@@ -97,7 +122,7 @@ impl Stamp {
     /// The same of an answer that is not streamed.
     pub fn answer_of(dialect: Dialect) -> Self {
         let object = match dialect {
-            Dialect::Chat | Dialect::Embeddings => "chat.completion",
+            Dialect::Chat | Dialect::Embeddings | Dialect::Messages => "chat.completion",
             Dialect::Completions => "text_completion",
         };
         Self::new(dialect, object)
@@ -132,7 +157,7 @@ impl Stamp {
     /// The chunk that ends a choice because of what it said.
     pub fn closing_chunk(&self, index: u32) -> Bytes {
         let choice = match self.dialect {
-            Dialect::Chat | Dialect::Embeddings => {
+            Dialect::Chat | Dialect::Embeddings | Dialect::Messages => {
                 json!({"index": index, "delta": {}, "finish_reason": "content_filter"})
             }
             Dialect::Completions => json!({

@@ -48,7 +48,7 @@ impl Request {
         let stream = stream(root)?;
         let each = match shape.said {
             Said::Choices(_) => n(root)?,
-            Said::Numbers(_) => 1,
+            Said::Whole(_) | Said::Numbers(_) => 1,
         };
         let mut reading = Reading::of(shape);
         match shape.asking {

@@ -145,7 +145,19 @@ const SIGNS_OF_LIFE: &[&str] =
     &["", "ping", "keep-alive", "keepalive", "heartbeat", "OPENROUTER PROCESSING"];
 
 /// Names of events that are known.
-const EVENT_NAMES: &[&str] = &["message", "error", "ping", "done", "completion"];
+const EVENT_NAMES: &[&str] = &[
+    "message",
+    "error",
+    "ping",
+    "done",
+    "completion",
+    "message_start",
+    "message_delta",
+    "message_stop",
+    "content_block_start",
+    "content_block_delta",
+    "content_block_stop",
+];
 
 fn fields(text: &str) -> Fields {
     let mut fields = Fields::default();

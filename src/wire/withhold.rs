@@ -4,14 +4,18 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::wire::answer::{Answer, choice_index};
-use crate::wire::dialect::Dialect;
+use crate::wire::dialect::{Dialect, Said};
+use crate::wire::messages::MessageFrame;
 use crate::wire::reply::Stamp;
 
 impl Answer {
     /// The answer with `words` in the place of the choices at these positions. The others stay as
-    /// they are.
+    /// they are; of an answer that is not divided nothing does.
     pub fn without(&self, positions: &[usize], words: &str) -> Bytes {
         let dialect = self.dialect();
+        if let (Said::Whole(_), Some(withheld)) = (dialect.shape().said, self.withheld(words)) {
+            return withheld;
+        }
         let mut value = self.value().clone();
         let name = dialect.shape().said.choices();
         let list = name.and_then(|name| value.get_mut(name)?.as_array_mut());
@@ -27,6 +31,11 @@ impl Answer {
     /// this is no answer, or one that has no choices.
     pub fn withheld(&self, words: &str) -> Option<Bytes> {
         let dialect = self.dialect();
+        if let Dialect::Messages = dialect {
+            let mut frame = MessageFrame::default();
+            frame.note(self.value());
+            return self.is_complete().then(|| Bytes::from(frame.withheld(words).to_string()));
+        }
         let name = dialect.shape().said.choices()?;
         let choices = self.value().get(name)?.as_array()?.iter().enumerate();
         let withheld = choices
@@ -46,8 +55,8 @@ fn withheld(dialect: Dialect, index: u32, words: &str) -> Value {
             "logprobs": null,
             "finish_reason": "content_filter",
         }),
-        // Numbers are not divided into choices.
-        Dialect::Chat | Dialect::Embeddings => json!({
+        // Neither numbers nor messages are divided into choices.
+        Dialect::Chat | Dialect::Embeddings | Dialect::Messages => json!({
             "index": index,
             "message": {"role": "assistant", "content": words, "refusal": null},
             "logprobs": null,

@@ -16,6 +16,7 @@ mod embeddings;
 mod failure;
 mod leaving;
 mod limits;
+mod messages;
 mod prompt;
 mod response;
 mod stream;

@@ -11,6 +11,8 @@ use crate::enforce::windows::Ruling;
 use crate::wire::sse;
 use crate::wire::{Asked, Dialect, Frame};
 
+mod messages;
+
 const CANARY: &str = "the canary sings";
 const DONE: &str = "data: [DONE]\n\n";
 
@@ -43,7 +45,11 @@ const AT_ONCE: Pace = Pace { client: 1, guard: 0 };
 
 /// Drives a stream through, piece by piece.
 fn drive(pieces: &[&[u8]], choices: u32, pace: Pace) -> Result<Outcome, StreamFault> {
-    let mut hold = Holdback::new(settings(), asked("question", choices));
+    drive_asked(pieces, asked("question", choices), pace)
+}
+
+fn drive_asked(pieces: &[&[u8]], asked: Asked, pace: Pace) -> Result<Outcome, StreamFault> {
+    let mut hold = Holdback::new(settings(), asked);
     let mut outcome = Outcome { released: String::new(), judged: Vec::new(), ended: false };
     let mut judging = VecDeque::new();
     let mut settle = |hold: &mut Holdback, outcome: &mut Outcome, at_a_time: usize| {
