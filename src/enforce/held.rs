@@ -28,6 +28,8 @@ pub(super) enum Kind {
     ClosingAll,
     /// The last of the stream: `[DONE]`, or what stands for it.
     Done,
+    /// The same, where it is us who end the stream.
+    OurEnd,
 }
 
 impl Held {

@@ -27,7 +27,7 @@ use crate::wire::delta;
 use crate::wire::field::Piece;
 use crate::wire::json;
 use crate::wire::sse;
-use crate::wire::{Asked, Dialect, Frame};
+use crate::wire::{Asked, Dialect, Frame, Repeats};
 
 /// How much is held back, and how it is cut into windows.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -102,6 +102,8 @@ pub struct Holdback {
     /// Noted from the first chunk with choices; and which event that was.
     frame: Frame,
     noted: Option<u64>,
+    /// Where the dialect says the same several times.
+    repeats: Option<Repeats>,
     queue: VecDeque<Held>,
     /// The number of the event at the front of the queue.
     front: u64,
@@ -127,6 +129,7 @@ impl Holdback {
             reader: sse::Reader::new(settings.max_event_bytes),
             frame: Frame::of(asked.dialect()),
             noted: None,
+            repeats: Repeats::of(asked.dialect()),
             windows: Windows::new(settings, asked),
             queue: VecDeque::new(),
             front: 0,
@@ -214,12 +217,15 @@ impl Holdback {
             out.extend(self.insert_first.take());
             let closing = match held.kind {
                 Kind::ClosingAll => self.windows.open_choices(event, &self.cuts),
-                Kind::Event | Kind::Done => held.closing,
+                Kind::Event | Kind::Done | Kind::OurEnd => held.closing,
             };
             out.extend(closing.into_iter().map(|choice| self.closing(event, choice)));
-            if held.kind == Kind::Done {
+            if matches!(held.kind, Kind::Done | Kind::OurEnd) {
                 out.extend(self.insert_last.take());
                 self.done = true;
+            }
+            if held.kind == Kind::OurEnd {
+                out.push(self.frame.done());
             }
             if !held.raw.is_empty() {
                 if let Some(chunk) = &held.chunk {
@@ -239,11 +245,12 @@ impl Holdback {
         self.done || (self.closed && self.queue.is_empty())
     }
 
-    fn closing(&self, event: u64, choice: u32) -> Bytes {
-        match self.noted {
-            Some(noted) if noted <= event => self.frame.closing(choice),
-            _ => Frame::of(self.dialect).closing(choice),
+    fn closing(&mut self, event: u64, choice: u32) -> Bytes {
+        if self.noted.is_none_or(|noted| noted > event) {
+            // What was noted has not come yet, and will not.
+            self.frame = Frame::of(self.dialect);
         }
+        self.frame.closing(choice)
     }
 
     fn take_events(&mut self) -> Result<(), StreamFault> {
@@ -300,7 +307,10 @@ impl Holdback {
         value: &Value,
         held: &mut Held,
     ) -> Result<Ends, StreamFault> {
-        let chunk = delta::read(self.dialect, value);
+        let mut chunk = delta::read(self.dialect, value);
+        if let Some(repeats) = &mut self.repeats {
+            repeats.take_out(value, &mut chunk);
+        }
         if self.noted.is_none() && !chunk.choices.is_empty() {
             self.frame.note(value);
             self.noted = Some(number);
@@ -385,7 +395,7 @@ impl Holdback {
         self.truncate(end);
         self.windows.seal_all();
         self.closed = true;
-        self.queue.push_back(Held::new(self.frame.done(), Kind::Done));
+        self.queue.push_back(Held::new(Bytes::new(), Kind::OurEnd));
     }
 
     /// Forgets all events behind `end`, and what they say.

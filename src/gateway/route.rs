@@ -17,10 +17,11 @@ pub(crate) enum Route {
     Models,
 }
 
-const ROUTES: [(Method, &str, Route); 6] = [
+const ROUTES: [(Method, &str, Route); 7] = [
     (Method::POST, "/v1/chat/completions", Route::Guarded(Dialect::Chat)),
     (Method::POST, "/v1/completions", Route::Guarded(Dialect::Completions)),
     (Method::POST, "/v1/embeddings", Route::Guarded(Dialect::Embeddings)),
+    (Method::POST, "/v1/responses", Route::Guarded(Dialect::Responses)),
     (Method::POST, "/v1/messages", Route::Guarded(Dialect::Messages)),
     // What Anthropic's clients send for features that `anthropic-beta` names.
     (Method::POST, "/v1/messages?beta=true", Route::Guarded(Dialect::Messages)),
@@ -68,6 +69,7 @@ mod tests {
         check(Method::POST, "/v1/chat/completions", Some(Route::Guarded(Dialect::Chat)));
         check(Method::POST, "/v1/completions", Some(Route::Guarded(Dialect::Completions)));
         check(Method::POST, "/v1/embeddings", Some(Route::Guarded(Dialect::Embeddings)));
+        check(Method::POST, "/v1/responses", Some(Route::Guarded(Dialect::Responses)));
         check(Method::POST, "/v1/messages", Some(Route::Guarded(Dialect::Messages)));
         check(Method::POST, "/v1/messages?beta=true", Some(Route::Guarded(Dialect::Messages)));
         check(Method::GET, "/v1/models", Some(Route::Models));
@@ -88,7 +90,9 @@ mod tests {
             "/v1/completions/",
             "/v1/completion",
             "/v1/embeddings?x=1",
-            "/v1/responses",
+            "/v1/responses/resp_1",
+            "/v1/responses/compact",
+            "/v1/responses/input_tokens",
             "/v1/messages/count_tokens",
             "/v1/messages?beta=false",
             "/v1/messages?beta=true&x=1",

@@ -83,8 +83,8 @@ impl Answer {
                 ChoiceParts::of(found, choice_index(choice, position), position, asked)
             })
         });
-        let whole = self.whole().map(|root| {
-            let found = self.table().read_entries(root, &[], Trail::default());
+        let whole = self.whole().map(|(table, root)| {
+            let found = table.read_entries(root, &[], Trail::default());
             ChoiceParts::of(found, 0, 0, asked)
         });
         listed.chain(whole)
@@ -110,10 +110,11 @@ impl Answer {
         Some((name, self.value.get(name)?.as_array()?))
     }
 
-    /// The body, where it is an answer that is not divided.
-    fn whole(&self) -> Option<&Map<String, Value>> {
-        let is_whole = matches!(self.dialect.shape().said, Said::Whole(_));
-        self.value.as_object().filter(|_| is_whole && self.is_complete())
+    /// The body, where it is an answer that is not divided, and its table.
+    fn whole(&self) -> Option<(&'static Table, &Map<String, Value>)> {
+        let Said::Whole { event, .. } = self.dialect.shape().said else { return None };
+        let table = self.table().field(event).unwrap_or(self.table());
+        Some((table, self.value.as_object().filter(|_| self.is_complete())?))
     }
 
     fn rest(&self) -> Found<'_> {

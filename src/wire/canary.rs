@@ -87,6 +87,17 @@ pub(crate) fn words() -> impl Strategy<Value = String> {
         "document",
         "citations",
         "partial_json",
+        "item",
+        "output",
+        "response",
+        "summary",
+        "reasoning",
+        "instructions",
+        "action",
+        "response.output_text.delta",
+        "response.completed",
+        "response.refusal.done",
+        "function_call_output",
         "stop_reason",
     ])
     .prop_map(str::to_owned)
@@ -131,6 +142,11 @@ fn asked(dialect: Dialect) -> BoxedStrategy<Value> {
             words().prop_map(Value::from),
             prop::collection::vec(words(), 1..4).prop_map(Value::from),
             prop::collection::vec(anything(), 1..4).prop_map(Value::from),
+        ]
+        .boxed(),
+        Asking::Items(_) => prop_oneof![
+            words().prop_map(Value::from),
+            prop::collection::vec(message, 0..4).prop_map(|items| json!(items)),
         ]
         .boxed(),
     }

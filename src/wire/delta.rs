@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::wire::answer::choice_index;
-use crate::wire::dialect::{Dialect, Said, Shape};
+use crate::wire::dialect::{Dialect, Said};
 use crate::wire::field::{Channel, Found, Table, Trail, read_unknown};
 
 /// One chunk.
@@ -39,8 +39,8 @@ pub(crate) fn read(dialect: Dialect, chunk: &Value) -> Chunk<'_> {
         let rest = read_unknown(chunk);
         return Chunk { choices: Vec::new(), rest, is_error: false, is_last: false };
     };
-    if matches!(shape.said, Said::Whole(_)) {
-        return read_event(shape, root);
+    if matches!(shape.said, Said::Whole { .. }) {
+        return read_event(dialect, root);
     }
     let is_error = root.get("error").is_some_and(|error| !error.is_null());
     let list = shape.said.choices().and_then(|name| Some((name, root.get(name)?.as_array()?)));
@@ -63,21 +63,51 @@ pub(crate) fn read(dialect: Dialect, chunk: &Value) -> Chunk<'_> {
 
 /// Reads a typed event of an answer that is not divided: all of it belongs to the one choice there is,
 /// but for errors and signs of life.
-fn read_event<'v>(shape: &Shape, root: &'v Map<String, Value>) -> Chunk<'v> {
+fn read_event(dialect: Dialect, root: &Map<String, Value>) -> Chunk<'_> {
     let kind = root.get("type").and_then(Value::as_str).unwrap_or_default();
-    let mut found = shape.answers.read_entries(root, &[], Trail::default());
+    let mut found = dialect.shape().answers.read_entries(root, &[], Trail::default());
     let is_error = kind == "error" || root.get("error").is_some_and(|error| !error.is_null());
-    if is_error || kind == "ping" {
+    let is_silent = found.pieces.is_empty() && matches!(kind, "ping" | "keepalive");
+    if kind == "error" || is_silent {
         return Chunk { choices: Vec::new(), rest: found, is_error, is_last: false };
     }
-    // Several calls are kept apart by the number of their block; texts go on from block to block.
-    let block = root.get("index").and_then(Value::as_u64).unwrap_or(0);
-    let calls = found.pieces.iter_mut().filter(|piece| piece.channel == Channel::Tool);
-    calls.for_each(|piece| piece.slot = block);
+    let is_end = matches!(kind, "response.completed" | "response.incomplete" | "response.failed");
+    let channel = channel_of(kind);
+    // Several calls are kept apart by the number of their block or item, where the event has one;
+    // texts go on from one to the next.
+    let number = root.get("index").or(root.get("output_index")).and_then(Value::as_u64);
+    for piece in &mut found.pieces {
+        if piece.channel == Channel::Content {
+            piece.channel = channel;
+        }
+        match piece.channel {
+            Channel::Tool => piece.slot = number.unwrap_or(piece.slot),
+            Channel::Other | Channel::Key => {}
+            _ => piece.slot = 0,
+        }
+    }
     let reason = root.get("delta").and_then(|delta| delta.get("stop_reason"));
-    let finished = reason.is_some_and(|reason| !reason.is_null());
+    let finished = is_end || reason.is_some_and(|reason| !reason.is_null());
     let choices = vec![ChoiceDelta { index: 0, found, finished }];
-    Chunk { choices, rest: Found::default(), is_error, is_last: kind == "message_stop" }
+    let is_last = is_end || kind == "message_stop";
+    Chunk { choices, rest: Found::default(), is_error, is_last }
+}
+
+/// What `delta` and `text` of an event are, by its type.
+fn channel_of(kind: &str) -> Channel {
+    match kind.strip_prefix("response.").and_then(|kind| kind.split('.').next()) {
+        Some("reasoning_text" | "reasoning_summary_text" | "reasoning_summary_part") => {
+            Channel::Reasoning
+        }
+        Some("refusal") => Channel::Refusal,
+        Some(
+            "function_call_arguments"
+            | "mcp_call_arguments"
+            | "custom_tool_call_input"
+            | "code_interpreter_call_code",
+        ) => Channel::Tool,
+        _ => Channel::Content,
+    }
 }
 
 #[cfg(test)]

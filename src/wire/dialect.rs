@@ -12,7 +12,7 @@
 //! | text | turn that is judged | in the light of |
 //! |---|---|---|
 //! | messages of `system`, `developer`, `user`, `tool`, `function`, of an unknown role or none | User | nothing |
-//! | messages of `assistant`, and everything in an answer's choices | Agent | the end of the last text before it that a `user` message said, or of the prompt that the choice continues |
+//! | messages of `assistant`, items that a model makes (calls, reasoning), and everything in an answer's choices | Agent | the end of the last text before it that a `user` message said, or of the prompt that the choice continues |
 //! | each text of a prompt to be continued, or to be embedded | User | nothing |
 //! | everything else: tool definitions, schemas, stop words, unknown fields, errors, what an answer says outside its choices | User | nothing |
 //!
@@ -24,7 +24,7 @@
 use std::sync::LazyLock;
 
 use crate::wire::field::Table;
-use crate::wire::{chat, completions, embeddings, messages};
+use crate::wire::{chat, completions, embeddings, messages, responses};
 
 /// An API that is spoken here. The client's and the upstream's are the same: nothing is translated.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -37,11 +37,14 @@ pub enum Dialect {
     Embeddings,
     /// `POST /v1/messages` of Anthropic.
     Messages,
+    /// `POST /v1/responses` of OpenAI.
+    Responses,
 }
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: [Self; 4] = [Self::Chat, Self::Completions, Self::Embeddings, Self::Messages];
+    pub const ALL: [Self; 5] =
+        [Self::Chat, Self::Completions, Self::Embeddings, Self::Messages, Self::Responses];
 
     /// The word for records and metrics.
     pub fn as_str(self) -> &'static str {
@@ -75,6 +78,7 @@ impl Dialect {
             Self::Completions => &completions::SHAPE,
             Self::Embeddings => &embeddings::SHAPE,
             Self::Messages => &messages::SHAPE,
+            Self::Responses => &responses::SHAPE,
         }
     }
 }
@@ -108,6 +112,17 @@ pub(crate) enum Asking {
     Messages,
     /// A text, or a list of texts, each of them judged and answered by itself; or their token ids.
     Texts,
+    /// A text, or a list of messages and other items.
+    Items(Items),
+}
+
+/// The kinds of items that a model may be given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Items {
+    /// Those of which everything that can be read is read; others count as unread.
+    pub(crate) known: &'static [&'static str],
+    /// Those that the model has said, where no role says who did.
+    pub(crate) agent: &'static [&'static str],
 }
 
 /// What of an answer stands or falls by itself.
@@ -115,8 +130,13 @@ pub(crate) enum Asking {
 pub(crate) enum Said {
     /// Each item of the list in this field.
     Choices(&'static str),
-    /// The whole, which is known by the list in this field.
-    Whole(&'static str),
+    /// The whole.
+    Whole {
+        /// It is known by the list in this field.
+        list: &'static str,
+        /// The field of a stream's event in which the whole stands.
+        event: &'static str,
+    },
     /// Nothing is said: there is a list of numbers in this field.
     Numbers(&'static str),
 }
@@ -126,14 +146,14 @@ impl Said {
     pub(crate) fn choices(self) -> Option<&'static str> {
         match self {
             Self::Choices(list) => Some(list),
-            Self::Whole(_) | Self::Numbers(_) => None,
+            Self::Whole { .. } | Self::Numbers(_) => None,
         }
     }
 
     /// The field that an answer has, and an error has not.
     pub(crate) fn mark(self) -> &'static str {
         match self {
-            Self::Choices(list) | Self::Whole(list) | Self::Numbers(list) => list,
+            Self::Choices(list) | Self::Whole { list, .. } | Self::Numbers(list) => list,
         }
     }
 }

@@ -46,6 +46,8 @@ pub(crate) enum Holds {
     /// An item of a list of parts: a string, or an object whose `type` is one of these. Another
     /// type is judged by its strings, and counts as unread.
     Part(Channel, &'static [&'static str]),
+    /// An item of a list: a [`Holds::Part`] that is numbered by its position.
+    Item(&'static [&'static str]),
     /// An item of a list that is numbered by its own `index`, else by its position.
     Numbered,
     /// Bytes that only the provider can make and read, in base64: they seal what stands beside them.
@@ -69,6 +71,8 @@ pub(crate) enum Holds {
     Schema,
     /// Refused unless `null`.
     Refused,
+    /// Refused unless `null` or one of these words.
+    Only(&'static [&'static str]),
 }
 
 /// What kind of saying a text is. Texts of different channels are judged apart.
@@ -312,7 +316,7 @@ impl<'v> Reader<'v> {
             Place::Schema | Place::Unknown => None,
         };
         match (holds, value) {
-            (Some(Holds::Refused), value) if !value.is_null() => {
+            (Some(holds), value) if is_refused(holds, value) => {
                 let path = self.trail.path();
                 self.found.refused.get_or_insert(path);
                 return;
@@ -329,7 +333,7 @@ impl<'v> Reader<'v> {
             Value::String(text) => self.text(text, holds),
             Value::Array(items) => self.items(items, place, holds),
             Value::Object(object) => {
-                if let Some(Holds::Part(_, types)) = holds {
+                if let Some(Holds::Part(_, types) | Holds::Item(types)) = holds {
                     let kind = object.get("type").and_then(Value::as_str);
                     if !kind.is_some_and(|kind| types.contains(&kind)) {
                         self.unread();
@@ -365,6 +369,9 @@ impl<'v> Reader<'v> {
         for (position, item) in items.iter().enumerate() {
             self.trail.0.push(Step::Index(position));
             let slot = self.slot;
+            if let Place::Known(Table { holds: Some(Holds::Item(_)), .. }) = inside {
+                self.slot = position as u64;
+            }
             if let Place::Known(Table { holds: Some(Holds::Numbered), .. }) = inside {
                 let index = item.get("index").and_then(Value::as_u64);
                 self.slot = index.unwrap_or(position as u64);
@@ -428,7 +435,7 @@ impl<'v> Reader<'v> {
 
     fn text(&mut self, text: &'v str, holds: Option<Holds>) {
         match holds {
-            Some(Holds::Word(words)) if words.contains(&text) => {}
+            Some(Holds::Word(words) | Holds::Only(words)) if words.contains(&text) => {}
             Some(Holds::Id) if is_id(text) => {}
             Some(Holds::Floats) if are_floats(text) => {}
             Some(Holds::Sealed) if is_base64(text) => {}
@@ -482,6 +489,16 @@ impl<'v> Reader<'v> {
 
 /// How many runs of unknown fields are kept apart in a stream.
 const OTHER_SLOTS: u64 = 64;
+
+fn is_refused(holds: Holds, value: &Value) -> bool {
+    match holds {
+        Holds::Refused => !value.is_null(),
+        Holds::Only(words) => {
+            !value.is_null() && !value.as_str().is_some_and(|word| words.contains(&word))
+        }
+        _ => false,
+    }
+}
 
 fn is_nothing(value: &Value) -> bool {
     match value {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::wire::dialect::Dialect;
 use crate::wire::messages::MessageFrame;
 use crate::wire::reply::{DONE, Stamp};
+use crate::wire::responses::ResponseFrame;
 
 /// A stream as a client sees it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,6 +18,8 @@ pub enum Frame {
     Chunks(Stamp),
     /// Events of one message, ended by `message_stop`.
     Message(MessageFrame),
+    /// Numbered events of one response, ended by the response itself.
+    Response(ResponseFrame),
 }
 
 impl Frame {
@@ -27,6 +30,7 @@ impl Frame {
                 Self::Chunks(Stamp::chunk_of(dialect))
             }
             Dialect::Messages => Self::Message(MessageFrame::default()),
+            Dialect::Responses => Self::Response(ResponseFrame::default()),
         }
     }
 
@@ -35,6 +39,7 @@ impl Frame {
         match self {
             Self::Chunks(stamp) => stamp.note(event),
             Self::Message(frame) => frame.note(event),
+            Self::Response(frame) => frame.note(event),
         }
     }
 
@@ -42,7 +47,7 @@ impl Frame {
     pub fn follows(&self) -> bool {
         match self {
             Self::Chunks(_) => false,
-            Self::Message(_) => true,
+            Self::Message(_) | Self::Response(_) => true,
         }
     }
 
@@ -51,22 +56,25 @@ impl Frame {
         match self {
             Self::Chunks(_) => {}
             Self::Message(frame) => frame.pass(event),
+            Self::Response(frame) => frame.pass(event),
         }
     }
 
     /// What ends a choice because of what it said.
-    pub fn closing(&self, choice: u32) -> Bytes {
+    pub fn closing(&mut self, choice: u32) -> Bytes {
         match self {
             Self::Chunks(stamp) => stamp.closing_chunk(choice),
             Self::Message(frame) => frame.closing(),
+            Self::Response(frame) => frame.closing(),
         }
     }
 
     /// What ends the stream once every choice has ended.
-    pub fn done(&self) -> Bytes {
+    pub fn done(&mut self) -> Bytes {
         match self {
             Self::Chunks(_) => Bytes::from_static(DONE),
             Self::Message(frame) => frame.done(),
+            Self::Response(frame) => frame.done(),
         }
     }
 
@@ -75,6 +83,16 @@ impl Frame {
         match self {
             Self::Chunks(stamp) => stamp.chunk(Vec::new(), further),
             Self::Message(frame) => frame.beside(further),
+            Self::Response(frame) => frame.beside(further),
+        }
+    }
+
+    /// A whole answer that says these words only; `None` where answers are divided into choices.
+    pub(super) fn withheld(&self, words: &str) -> Option<Value> {
+        match self {
+            Self::Chunks(_) => None,
+            Self::Message(frame) => Some(frame.withheld(words)),
+            Self::Response(frame) => Some(frame.withheld(words)),
         }
     }
 }

@@ -8,7 +8,7 @@
 //!   either on the table as free of content, or handed out to be judged, or noted as unread. A
 //!   further dialect is a further table.
 //! * `dialect` is the seam between the dialects: what each of them is, as data. `chat`, `completions`,
-//!   `embeddings` and `messages` are the dialects, `shared` holds rows that several of them have.
+//!   `embeddings`, `messages` and `responses` are the dialects, `shared` holds rows that several have.
 //! * `request` and `answer` read bodies in any dialect; `asked` is what the one tells the other.
 //! * [`sse`] cuts a stream into events, and `delta` reads what an event says.
 //! * [`reply`] holds what we say ourselves, `withhold` what stands in the place of an answer, and
@@ -31,6 +31,8 @@ mod completions;
 mod embeddings;
 
 mod messages;
+
+mod responses;
 
 mod request;
 
@@ -64,3 +66,5 @@ pub use frame::Frame;
 pub use malformed::Malformed;
 pub use messages::MessageFrame;
 pub use request::Request;
+pub(crate) use responses::Repeats;
+pub use responses::ResponseFrame;

@@ -35,13 +35,18 @@ impl Error<'_> {
                 event(&Error { param: None, ..*self }.value(dialect))
             }
             Dialect::Messages => named_event(&self.value(dialect)),
+            Dialect::Responses => {
+                let Self { message, param, code, .. } = self;
+                named_event(&json!({"type": "error", "code": code, "message": message,
+                    "param": param, "sequence_number": 0}))
+            }
         }
     }
 
     fn value(&self, dialect: Dialect) -> Value {
         let Self { message, kind, param, code } = self;
         match dialect {
-            Dialect::Chat | Dialect::Completions | Dialect::Embeddings => {
+            Dialect::Chat | Dialect::Completions | Dialect::Embeddings | Dialect::Responses => {
                 json!({"error": {"message": message, "type": kind, "param": param, "code": code}})
             }
             Dialect::Messages => json!({"type": "error", "error": {
@@ -63,7 +68,7 @@ pub fn content_filter_error(
     let error = Error { message, kind, param, code: "content_filter" };
     let mut body = error.value(dialect);
     match dialect {
-        Dialect::Chat | Dialect::Completions | Dialect::Embeddings => {
+        Dialect::Chat | Dialect::Completions | Dialect::Embeddings | Dialect::Responses => {
             body["error"]["innererror"] = json!({
                 "code": "ResponsibleAIPolicyViolation",
                 "content_filter_result": results,
@@ -112,8 +117,10 @@ impl Stamp {
     pub fn chunk_of(dialect: Dialect) -> Self {
         let object = match dialect {
             // Embeddings are not streamed; what comes as events all the same is closed like chat.
-            // Messages have a frame of their own.
-            Dialect::Chat | Dialect::Embeddings | Dialect::Messages => "chat.completion.chunk",
+            // Messages and responses have frames of their own.
+            Dialect::Chat | Dialect::Embeddings | Dialect::Messages | Dialect::Responses => {
+                "chat.completion.chunk"
+            }
             Dialect::Completions => "text_completion",
         };
         Self::new(dialect, object)
@@ -122,7 +129,9 @@ impl Stamp {
     /// The same of an answer that is not streamed.
     pub fn answer_of(dialect: Dialect) -> Self {
         let object = match dialect {
-            Dialect::Chat | Dialect::Embeddings | Dialect::Messages => "chat.completion",
+            Dialect::Chat | Dialect::Embeddings | Dialect::Messages | Dialect::Responses => {
+                "chat.completion"
+            }
             Dialect::Completions => "text_completion",
         };
         Self::new(dialect, object)
@@ -157,7 +166,7 @@ impl Stamp {
     /// The chunk that ends a choice because of what it said.
     pub fn closing_chunk(&self, index: u32) -> Bytes {
         let choice = match self.dialect {
-            Dialect::Chat | Dialect::Embeddings | Dialect::Messages => {
+            Dialect::Chat | Dialect::Embeddings | Dialect::Messages | Dialect::Responses => {
                 json!({"index": index, "delta": {}, "finish_reason": "content_filter"})
             }
             Dialect::Completions => json!({

@@ -48,12 +48,13 @@ impl Request {
         let stream = stream(root)?;
         let each = match shape.said {
             Said::Choices(_) => n(root)?,
-            Said::Whole(_) | Said::Numbers(_) => 1,
+            Said::Whole { .. } | Said::Numbers(_) => 1,
         };
         let mut reading = Reading::of(shape);
         match shape.asking {
             Asking::Messages => reading.messages(root)?,
             Asking::Texts => reading.texts(root)?,
+            Asking::Items(_) => reading.items(root)?,
         }
         for (key, value) in root.iter().filter(|(key, _)| *key != shape.asked) {
             reading.rest(shape.requests.read_entry(key, value, root))?;
@@ -125,6 +126,25 @@ impl Reading {
         messages.try_for_each(|(index, message)| self.message(index, message))
     }
 
+    fn items(&mut self, root: &Map<String, Value>) -> Result<(), Malformed> {
+        let field = self.shape.asked;
+        match root.get(field) {
+            None | Some(Value::Null) => Ok(()),
+            Some(Value::String(text)) => {
+                self.text(text);
+                Ok(())
+            }
+            Some(Value::Array(items)) => {
+                let mut items = items.iter().enumerate();
+                items.try_for_each(|(index, item)| self.message(index, item))
+            }
+            Some(_) => {
+                let wanted = "a string, or an array of items";
+                Err(Malformed::Unfit { field: PartPath::from(field), wanted })
+            }
+        }
+    }
+
     fn message(&mut self, index: usize, message: &Value) -> Result<(), Malformed> {
         let (table, list): (&Table, _) = (&self.shape.requests, self.shape.asked);
         let Value::Object(object) = message else {
@@ -135,7 +155,16 @@ impl Reading {
         let mut found = inside.read_entries(object, &[], Trail::item(list, index));
         self.note(&mut found)?;
         let role = object.get("role").and_then(Value::as_str);
-        if role == Some("assistant") {
+        let mut is_agent = role == Some("assistant");
+        if let Asking::Items(items) = self.shape.asking {
+            let kind = object.get("type").and_then(Value::as_str);
+            is_agent |= role.is_none() && kind.is_some_and(|kind| items.agent.contains(&kind));
+            let known = kind.map_or(role.is_some(), |kind| items.known.contains(&kind));
+            if !known {
+                self.unread.push(PartPath::from(format!("{list}[{index}]").as_str()));
+            }
+        }
+        if is_agent {
             let question = self.questions.last().cloned().unwrap_or_default();
             self.transcripts.extend(agent_transcripts(&found, &question));
             return Ok(());
@@ -166,12 +195,14 @@ impl Reading {
             self.questions = vec![Arc::default(); asked];
             return self.rest(self.shape.requests.read_entry(field, value, root));
         };
-        for text in texts {
-            let said = Some(text.to_owned()).filter(|text| !text.is_empty());
-            self.transcripts.extend(user_transcripts(said));
-            self.questions.push(Arc::from(end_of(text, MAX_QUESTION)));
-        }
+        texts.into_iter().for_each(|text| self.text(text));
         Ok(())
+    }
+
+    fn text(&mut self, text: &str) {
+        let said = Some(text.to_owned()).filter(|text| !text.is_empty());
+        self.transcripts.extend(user_transcripts(said));
+        self.questions.push(Arc::from(end_of(text, MAX_QUESTION)));
     }
 
     fn rest(&mut self, mut found: Found<'_>) -> Result<(), Malformed> {

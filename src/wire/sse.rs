@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
 use crate::wire::field::is_id;
+use crate::wire::responses::EVENT_TYPES;
 
 /// Why a stream of events cannot be read on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
@@ -178,7 +179,7 @@ fn fields(text: &str) -> Fields {
                 continue;
             }
             "" if SIGNS_OF_LIFE.contains(&value.trim()) => continue,
-            "event" if EVENT_NAMES.contains(&value) => continue,
+            "event" if EVENT_NAMES.contains(&value) || EVENT_TYPES.contains(&value) => continue,
             "id" if is_id(value) => continue,
             "retry" if value.bytes().all(|byte| byte.is_ascii_digit()) => continue,
             "" | "event" | "id" | "retry" => value,

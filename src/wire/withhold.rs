@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::wire::answer::{Answer, choice_index};
 use crate::wire::dialect::{Dialect, Said};
-use crate::wire::messages::MessageFrame;
+use crate::wire::frame::Frame;
 use crate::wire::reply::Stamp;
 
 impl Answer {
@@ -13,7 +13,7 @@ impl Answer {
     /// they are; of an answer that is not divided nothing does.
     pub fn without(&self, positions: &[usize], words: &str) -> Bytes {
         let dialect = self.dialect();
-        if let (Said::Whole(_), Some(withheld)) = (dialect.shape().said, self.withheld(words)) {
+        if let (Said::Whole { .. }, Some(withheld)) = (dialect.shape().said, self.withheld(words)) {
             return withheld;
         }
         let mut value = self.value().clone();
@@ -31,10 +31,10 @@ impl Answer {
     /// this is no answer, or one that has no choices.
     pub fn withheld(&self, words: &str) -> Option<Bytes> {
         let dialect = self.dialect();
-        if let Dialect::Messages = dialect {
-            let mut frame = MessageFrame::default();
+        if matches!(dialect.shape().said, Said::Whole { .. }) && self.is_complete() {
+            let mut frame = Frame::of(dialect);
             frame.note(self.value());
-            return self.is_complete().then(|| Bytes::from(frame.withheld(words).to_string()));
+            return Some(Bytes::from(frame.withheld(words)?.to_string()));
         }
         let name = dialect.shape().said.choices()?;
         let choices = self.value().get(name)?.as_array()?.iter().enumerate();
@@ -55,8 +55,8 @@ fn withheld(dialect: Dialect, index: u32, words: &str) -> Value {
             "logprobs": null,
             "finish_reason": "content_filter",
         }),
-        // Neither numbers nor messages are divided into choices.
-        Dialect::Chat | Dialect::Embeddings | Dialect::Messages => json!({
+        // What follows chat is not divided into choices.
+        Dialect::Chat | Dialect::Embeddings | Dialect::Messages | Dialect::Responses => json!({
             "index": index,
             "message": {"role": "assistant", "content": words, "refusal": null},
             "logprobs": null,

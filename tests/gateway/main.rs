@@ -19,6 +19,7 @@ mod limits;
 mod messages;
 mod prompt;
 mod response;
+mod responses;
 mod stream;
 mod tenants;
 mod traps;

@@ -12,6 +12,7 @@ use crate::wire::sse;
 use crate::wire::{Asked, Dialect, Frame};
 
 mod messages;
+mod responses;
 
 const CANARY: &str = "the canary sings";
 const DONE: &str = "data: [DONE]\n\n";
@@ -213,7 +214,8 @@ fn what_is_said_beside_the_choices_is_judged() {
         format!("data: \"{CANARY}\"\n\n"),
     ] {
         check(&[say(0, "hi"), beside.clone(), done()], 1, &[say(0, "hi"), closing(0), done()]);
-        let bare = Frame::of(Dialect::Chat).closing(0);
+        let mut frame = Frame::of(Dialect::Chat);
+        let bare = frame.closing(0);
         let bare = String::from_utf8(bare.to_vec()).unwrap();
         check(&[beside, say(0, "hi")], 1, &[bare, done()]);
     }

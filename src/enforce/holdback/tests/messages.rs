@@ -142,13 +142,18 @@ fn what_is_said_beside_the_message_is_judged() {
         format!(": {CANARY}\n\n"),
         format!("event: {CANARY}\ndata: {{\"type\":\"ping\"}}\n\n"),
         event(json!({"type": "error", "error": {"type": "api_error", "message": CANARY}})),
-        event(json!({"type": "ping", "note": CANARY})),
     ] {
         check(
             &[begin(), text(0), say(0, "hi"), beside, close(0), stop()],
             &[begin(), text(0), say(0, "hi"), close(0), finish("refusal", 1), stop()],
         );
     }
+    // A sign of life that says something goes on from what was said before it.
+    let half = |text: &str| event(json!({"type": "ping", "delta": {"text": text}}));
+    check(
+        &[begin(), text(0), say(0, "the can"), half("ary sings"), close(0), stop()],
+        &[begin(), text(0), close(0), finish("refusal", 1), stop()],
+    );
     let error = || event(json!({"type": "error", "error": {"type": "api_error", "message": "m"}}));
     check(&[begin(), error()], &[begin(), error()]);
 }
