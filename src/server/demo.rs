@@ -1,8 +1,10 @@
-//! The model provider of `wardgate demo`: it speaks chat completions, plain and streamed, and says
-//! the same sentences whatever it is asked.
+//! The model provider of `wardgate demo`: it speaks every dialect of the gateway, plain and streamed,
+//! and says the same sentences whatever it is asked.
 //!
 //! The model `demo` answers harmlessly; `demo-harmful` begins harmlessly and then says something no
 //! policy lets through, so that the response side can be seen at work.
+
+mod speech;
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use crate::server::demo::speech::Speech;
 use crate::server::listen;
 
 /// What the model `demo` says, a streamed piece an entry.
@@ -107,58 +110,44 @@ async fn answer(session: &mut ServerSession) -> pingora_core::Result<()> {
             .iter()
             .map(|id| json!({"id": id, "object": "model", "created": 0, "owned_by": "wardgate"}))
             .collect();
-        return whole(session, &json!({"object": "list", "data": data})).await;
+        return whole(session, 200, &json!({"object": "list", "data": data})).await;
     }
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
     let model = request.get("model").and_then(Value::as_str).unwrap_or("demo");
     let pieces = if model == "demo-harmful" { HARMFUL } else { HARMLESS };
-    if request.get("stream").and_then(Value::as_bool) == Some(true) {
-        stream(session, model, pieces).await
+    let Some(speech) = Speech::at(session.req_header().uri.path(), model, pieces) else {
+        return whole(session, 404, &json!({"error": {"message": "no such path"}})).await;
+    };
+    let streamed = request.get("stream").and_then(Value::as_bool) == Some(true);
+    if streamed && !speech.events.is_empty() {
+        stream(session, speech.events).await
     } else {
-        let message = json!({"role": "assistant", "content": pieces.concat()});
-        whole(
-            session,
-            &json!({
-                "id": "chatcmpl-demo", "object": "chat.completion", "created": 0, "model": model,
-                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-                "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-            }),
-        )
-        .await
+        whole(session, 200, &speech.whole).await
     }
 }
 
-async fn whole(session: &mut ServerSession, value: &Value) -> pingora_core::Result<()> {
+async fn whole(
+    session: &mut ServerSession,
+    status: u16,
+    value: &Value,
+) -> pingora_core::Result<()> {
     let body = Bytes::from(value.to_string());
-    let mut head = ResponseHeader::build(200, Some(2))?;
+    let mut head = ResponseHeader::build(status, Some(2))?;
     head.insert_header(header::CONTENT_TYPE, "application/json")?;
     head.insert_header(header::CONTENT_LENGTH, body.len())?;
     session.write_response_header(Box::new(head)).await?;
     session.write_response_body(body, true).await
 }
 
-async fn stream(
-    session: &mut ServerSession,
-    model: &str,
-    pieces: &[&str],
-) -> pingora_core::Result<()> {
+async fn stream(session: &mut ServerSession, events: Vec<String>) -> pingora_core::Result<()> {
     let mut head = ResponseHeader::build(200, Some(2))?;
     head.insert_header(header::CONTENT_TYPE, "text/event-stream")?;
     head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
     session.write_response_header(Box::new(head)).await?;
-    let event = |delta: Value, finish: Value| {
-        let chunk = json!({
-            "id": "chatcmpl-demo", "object": "chat.completion.chunk", "created": 0, "model": model,
-            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
-        });
-        Bytes::from(format!("data: {chunk}\n\n"))
-    };
-    let first = event(json!({"role": "assistant", "content": ""}), Value::Null);
-    session.write_response_body(first, false).await?;
-    for piece in pieces {
+    let last = events.len().saturating_sub(1);
+    for (number, event) in events.into_iter().enumerate() {
         tokio::time::sleep(PAUSE).await;
-        session.write_response_body(event(json!({"content": piece}), Value::Null), false).await?;
+        session.write_response_body(Bytes::from(event), number == last).await?;
     }
-    session.write_response_body(event(json!({}), "stop".into()), false).await?;
-    session.write_response_body(Bytes::from_static(b"data: [DONE]\n\n"), true).await
+    Ok(())
 }
