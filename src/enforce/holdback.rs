@@ -8,7 +8,7 @@
 //! A window that does not pass ends its choice: from the window's first event on, what belongs to
 //! the choice vanishes, and one chunk with `finish_reason: "content_filter"` stands in its place.
 //! Other choices go on. (Other dialects than chat have other words for both, see
-//! [`Frame`](crate::wire::Frame).) Once every choice has ended, and one of them by us, the stream ends
+//! [`Frame`].) Once every choice has ended, and one of them by us, the stream ends
 //! there with `[DONE]`; what the upstream would still send, a count of tokens say, is not waited for.
 //!
 //! Bounds: an event has at most [`Settings::max_event_bytes`], or the stream is at fault. When more
