@@ -21,7 +21,7 @@
 //! tenant        who asks, under which policy
 //! llama_guard   the guards' families; the in-process engine        [engine: feature candle]
 //! hub           a guard's files, fetched from the Hugging Face hub
-//! wire          the dialect of chat completions, strict JSON, events of a stream
+//! wire          the dialects (chat completions, responses, messages ...), strict JSON, events
 //! policy        rules, and the decision they lead to
 //! guard         judging within a deadline; the seam to the classifiers
 //! verdict       what a guard found: scores, coverage, or why there is none
@@ -38,7 +38,7 @@
 //! A client posts to `/v1/chat/completions`. pingora's hook in `gateway/proxy.rs` hands over to
 //! `gateway/exchange.rs`, which asks `route` what the path is and `tenant` who is calling, takes one
 //! snapshot of tenants and policies, begins an audit draft, and from there reads from top to bottom.
-//! `downstream` reads the whole body within its bound; `wire` turns the bytes into a chat request and
+//! `downstream` reads the whole body within its bound; `wire` turns the bytes into a request and
 //! lists every part of it that bears text, and those parts become transcripts. `inspect` gives them to
 //! the guard; its scheduler admits them or says at once that it cannot, its thread lets Llama Guard
 //! read them, and back comes a judgement: scores per category and how much of the text was covered, or
