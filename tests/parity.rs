@@ -406,7 +406,7 @@ fn windows_that_do_not_fit_are_refused() {
 
 #[test]
 fn every_window_of_a_long_text_is_judged_as_it_would_be_alone() {
-    let window = Window { content: 96, overlap: 24, context: 64 };
+    let window = Window { content: 40, overlap: 24, context: 64 };
     let settings = EngineSettings { window, ..EngineSettings::default() };
     let folder = root().join("models/embedded-guard");
     let family = Family::of_folder(&folder).unwrap();

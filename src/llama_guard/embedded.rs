@@ -15,10 +15,11 @@ const WEIGHTS: &[u8] = include_bytes!("../../models/embedded-guard/model.safeten
 const MANIFEST: &[u8] = include_bytes!("../../models/embedded-guard/manifest.json");
 
 /// What a user must know before trusting it.
-const WARNINGS: [&str; 4] = [
+const WARNINGS: [&str; 5] = [
     "the embedded guard is small: it is no substitute for Llama Guard 2",
     "the embedded guard knows only English",
     "the embedded guard does not cover S5 (Specialized Advice) in prompts",
+    "the embedded guard misses many unsafe answers",
     "the embedded guard's categories are only hints on anything but short requests",
 ];
 
