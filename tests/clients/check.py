@@ -70,7 +70,7 @@ def refused(client):
             continue
         raise AssertionError(f"{expected.__name__} was not raised")
     try:
-        client.embeddings.create(model="demo", input="hello")
+        client.moderations.create(input="hello")
     except openai.NotFoundError as error:
         assert error.code == "route_not_guarded", error
     else:
