@@ -146,7 +146,7 @@ impl LlamaGuard {
             packed.push_behind(behind, rest, [end - 1, end - 1 + self.prompts.forced().len()]);
         }
         let hidden = self.model.hidden(&packed)?.reshape((windows.len(), 2, ()))?;
-        let verdicts = hidden.i((.., 0))?.contiguous()?.matmul(&self.model.head().t()?)?;
+        let verdicts = self.model.head().matmul(&hidden.i((.., 0))?.t()?)?.t()?.contiguous()?;
         let codes = hidden.i((.., 1))?.contiguous()?.matmul(&self.codes.t()?)?;
         Ok(verdicts.to_vec2()?.into_iter().zip(codes.to_vec2()?).collect())
     }
