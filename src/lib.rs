@@ -63,10 +63,12 @@
 //!    except out of a `Cleared`; only `gateway/inspect.rs` can make one.
 //!    (held by `a_blocked_prompt_never_reaches_the_upstream`, `what_is_not_judged_yet_is_not_sent`,
 //!    `nothing_leaves_before_it_is_judged`)
-//! 2. What is sent is what was judged: the very bytes where nothing was changed and they have exactly
-//!    one reading, the rewritten value where something was. What a second reader could read differently
-//!    is refused. (held by `a_harmless_prompt_is_answered_byte_for_byte`, `what_passes_leaves_byte_for_byte`,
-//!    `what_has_two_readings_is_refused`, `answers_with_two_readings_are_not_passed_on`,
+//! 2. What is sent is what was judged: the very bytes, out of their content encoding, where nothing was
+//!    changed and they have exactly one reading, the rewritten value where something was. What a second
+//!    reader could read differently is refused.
+//!    (held by `a_harmless_prompt_is_answered_byte_for_byte`, `what_passes_leaves_byte_for_byte`,
+//!    `an_encoded_prompt_is_judged_and_sent_on_as_what_it_says`, `what_has_two_readings_is_refused`,
+//!    `answers_with_two_readings_are_not_passed_on`,
 //!    `what_two_parsers_could_read_differently_is_refused`)
 //! 3. No text goes unread in silence. Every string and every key of a request or response is on a list
 //!    of fields that carry no content, or judged, or noted as unread, and then the policy says what
@@ -87,7 +89,7 @@
 //!    (held by `every_exchange_leaves_two_lines_and_the_chain_holds`, `a_fault_repeats_nothing_of_the_text`)
 //! 7. One snapshot of tenants and policies per exchange; the record names the policy's version.
 //! 8. Every buffer is bounded; what happens at the bound is written beside it.
-//!    (held by `a_body_over_its_bound_is_refused_with_and_without_a_length`,
+//!    (held by `a_body_over_its_bound_is_refused_with_and_without_a_length`, `a_bomb_is_refused`,
 //!    `an_answer_over_its_bound_is_not_passed_on`, `what_is_held_is_bounded_and_never_stuck`,
 //!    `a_full_queue_refuses_and_an_empty_one_takes_anything`)
 //! 9. `wire`, `policy`, `enforce` and `guard/scheduler.rs` do no I/O, read no clock and start no task.

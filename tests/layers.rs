@@ -26,6 +26,9 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("tokenizers", &["llama_guard"]),
     ("anyhow", &["cli"]),
     ("ureq", &["hub"]),
+    ("brotli_decompressor", &["gateway"]),
+    ("flate2", &["gateway"]),
+    ("zstd", &["gateway"]),
 ];
 
 /// What a module must not name although its floor would allow it: machines without I/O.

@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue, header};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
+use crate::gateway::coding::Decoding;
 use crate::gateway::failure::Failure;
 use crate::gateway::framing;
 use crate::gateway::inspect::Cleared;
@@ -128,15 +129,13 @@ impl<'a> Downstream<'a> {
         self.stamps.push((name, value.into()));
     }
 
-    /// Reads the whole body, within its bounds of size and time.
+    /// Reads the whole body, within its bounds of size and time, out of its content codings.
     pub(crate) async fn read_body(&mut self) -> Result<Bytes, Failure> {
         let headers = &self.head().headers;
         if !is_json(headers.get(header::CONTENT_TYPE)) {
             return Err(Failure::MediaType);
         }
-        if headers.contains_key(header::CONTENT_ENCODING) {
-            return Err(Failure::ContentEncoding);
-        }
+        let mut decoding = Decoding::of(headers.get_all(header::CONTENT_ENCODING))?;
         let limit = self.limits.request_bytes;
         let announced = headers
             .get(header::CONTENT_LENGTH)
@@ -154,11 +153,14 @@ impl<'a> Downstream<'a> {
         let read = async {
             loop {
                 match self.session.as_downstream_mut().read_request_body().await {
-                    Ok(Some(chunk)) if body.len().saturating_add(chunk.len()) > limit => {
-                        return Err(Failure::BodyTooLarge { limit });
+                    Ok(Some(chunk)) => {
+                        let chunk = decoding.push(chunk)?;
+                        if body.len().saturating_add(chunk.len()) > limit {
+                            return Err(Failure::BodyTooLarge { limit });
+                        }
+                        body.extend_from_slice(&chunk);
                     }
-                    Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                    Ok(None) => return Ok(()),
+                    Ok(None) => return Ok(decoding.end()?),
                     Err(error) => {
                         tracing::debug!(%error, "request body");
                         return Err(Failure::BodyBroken);

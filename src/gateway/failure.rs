@@ -4,6 +4,7 @@
 //! responses, a path of this machine, or a cause; the log gets the cause, once.
 
 use crate::audit::{AuditError, Outcome};
+use crate::gateway::coding::CodingFault;
 use crate::gateway::framing::FramingFault;
 use crate::gateway::route::Route;
 use crate::gateway::upstream::UpstreamFault;
@@ -25,8 +26,8 @@ pub(crate) enum Failure {
     MediaType,
     #[error("the header {name} holds more than names")]
     Header { name: &'static str },
-    #[error("the body has a content encoding")]
-    ContentEncoding,
+    #[error("refused the body: {0}")]
+    Coding(#[from] CodingFault),
     #[error("the request body is over {limit} bytes")]
     BodyTooLarge { limit: usize },
     #[error("the request body did not arrive in time")]
@@ -117,11 +118,13 @@ impl Failure {
                 "invalid_header",
                 format!("`{name}` must hold names between commas, 1024 bytes at most"),
             ),
-            Self::ContentEncoding => caller(
-                415,
-                "unsupported_content_encoding",
-                "the body must be sent without a content encoding".to_owned(),
-            ),
+            Self::Coding(fault) => match fault {
+                CodingFault::Unknown | CodingFault::Layers => {
+                    caller(415, "unsupported_content_encoding", fault.to_string())
+                }
+                CodingFault::Bomb => caller(413, "body_too_large", fault.to_string()),
+                CodingFault::Broken => caller(400, "body_broken", fault.to_string()),
+            },
             Self::BodyTooLarge { limit } => {
                 caller(413, "body_too_large", format!("the request body is over {limit} bytes"))
             }
@@ -197,6 +200,7 @@ impl Failure {
                 | Self::BodyBroken
                 | Self::BodyTooSlow
                 | Self::BodyTooLarge { .. }
+                | Self::Coding(CodingFault::Bomb | CodingFault::Broken)
         )
     }
 
@@ -211,7 +215,7 @@ impl Failure {
             | Self::Unauthorized
             | Self::MediaType
             | Self::Header { .. }
-            | Self::ContentEncoding
+            | Self::Coding(_)
             | Self::BodyTooLarge { .. }
             | Self::BodyTooSlow
             | Self::BodyBroken

@@ -8,6 +8,7 @@
 //!
 //! Only `proxy`, `upstream`, `downstream` and `framing` touch pingora's types.
 
+mod coding;
 mod connection;
 mod downstream;
 mod exchange;

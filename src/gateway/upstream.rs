@@ -13,6 +13,7 @@ use pingora_core::protocols::http::client::HttpSession;
 use pingora_http::{RequestHeader, ResponseHeader};
 use thiserror::Error;
 
+use crate::gateway::coding::{CodingFault, Decoding};
 use crate::gateway::downstream::{self, Along};
 use crate::gateway::inspect::Cleared;
 use crate::gateway::settings::UpstreamSettings;
@@ -43,9 +44,16 @@ pub enum UpstreamFault {
         /// The bound in bytes.
         limit: usize,
     },
-    /// The answer has a content encoding, a content type that belies it, or more than one reading.
+    /// The answer has a content encoding that cannot be undone, a content type that belies it, or more
+    /// than one reading.
     #[error("answered unreadably: {0}")]
     Unreadable(String),
+}
+
+impl From<CodingFault> for UpstreamFault {
+    fn from(fault: CodingFault) -> Self {
+        Self::Unreadable(fault.to_string())
+    }
 }
 
 /// All upstreams, with one pool of connections.
@@ -123,7 +131,7 @@ impl Upstreams {
             let connecting = Box::pin(self.connector.get_http_session(&peer));
             let (session, reused) =
                 connecting.await.map_err(|error| UpstreamFault::Unreachable(error.to_string()))?;
-            let mut response = Response { session, finished: false };
+            let mut response = Response { session, decoding: Decoding::of([])?, finished: false };
             response.session.set_read_timeout(Some(upstream.settings.read_timeout));
             response.session.set_write_timeout(Some(upstream.settings.read_timeout));
             match response.ask(&head, &body).await {
@@ -249,6 +257,8 @@ impl Upstream {
 /// An answer whose head has been read. Dropped before its end, it closes the connection.
 pub(crate) struct Response {
     session: HttpSession<()>,
+    /// Encodings are not asked for, and undone where they come all the same.
+    decoding: Decoding,
     finished: bool,
 }
 
@@ -280,12 +290,9 @@ impl Response {
                 return Err(UpstreamFault::Unreadable("it switched protocols unasked".to_owned()));
             }
         }
-        match self.header(&header::CONTENT_ENCODING) {
-            None | Some("identity") => Ok(()),
-            Some(_) => {
-                Err(UpstreamFault::Unreadable("it has a content encoding nobody asked for".into()))
-            }
-        }
+        let headers = self.head().map(|head| head.headers.get_all(header::CONTENT_ENCODING));
+        self.decoding = Decoding::of(headers.into_iter().flatten())?;
+        Ok(())
     }
 
     fn head(&self) -> Option<&ResponseHeader> {
@@ -330,9 +337,18 @@ impl Response {
 
     /// The next piece of the body; `None` at its end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, UpstreamFault> {
-        let piece = self.session.read_response_body().await.map_err(broken)?;
-        self.finished |= piece.is_none();
-        Ok(piece)
+        loop {
+            let piece = self.session.read_response_body().await.map_err(broken)?;
+            self.finished |= piece.is_none();
+            let Some(piece) = piece else {
+                self.decoding.end()?;
+                return Ok(None);
+            };
+            let piece = self.decoding.push(piece)?;
+            if !piece.is_empty() {
+                return Ok(Some(piece));
+            }
+        }
     }
 
     /// Waits a moment for the end of a body whose last event has been read: behind `[DONE]` there is

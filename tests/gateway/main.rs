@@ -13,6 +13,7 @@ mod support;
 mod audit;
 mod completions;
 mod embeddings;
+mod encodings;
 mod failure;
 mod leaving;
 mod limits;

@@ -118,14 +118,13 @@ async fn what_has_two_readings_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn content_types_and_encodings_we_do_not_read_are_refused() {
+async fn content_types_we_do_not_read_are_refused() {
     let gateway = gateway().await;
     let good = post(&chat("hello"));
     for raw in [
         good.replace("application/json", "text/plain"),
         good.replace("application/json", "application/json; charset=utf-16"),
         good.replace("Content-Type: application/json\r\n", ""),
-        good.replace("Host:", "Content-Encoding: gzip\r\nHost:"),
     ] {
         let mut client = Client::connect(gateway.data).await;
         client.send(raw).await;
