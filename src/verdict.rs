@@ -1,7 +1,7 @@
 //! What a guard found. It never says what to do.
 
 use std::fmt;
-use std::ops::AddAssign;
+use std::ops::{AddAssign, Range};
 
 use serde::Serialize;
 
@@ -120,6 +120,17 @@ impl Unscored {
     }
 }
 
+/// A stretch of a text that a classifier points at. Llama Guard points at none; patterns do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Span {
+    /// Which of the texts that were judged together, from 0.
+    pub transcript: usize,
+    /// Bytes of that text's judged turn.
+    pub range: Range<usize>,
+    /// What was found there.
+    pub category: Category,
+}
+
 /// What is known about one or several texts: readings, how much was read, and why not all of it.
 ///
 /// The readings stay apart, because a rule looks at one reading at a time (`[unsafe]` minus the
@@ -129,6 +140,8 @@ impl Unscored {
 pub struct Judgement {
     /// One per text and window read.
     pub readings: Vec<Scores>,
+    /// What was pointed at.
+    pub spans: Vec<Span>,
     /// How much was read.
     pub coverage: Coverage,
     /// Why something was not read; the first reason where there are several.
@@ -140,6 +153,7 @@ impl Judgement {
     pub fn read(scores: Scores, tokens: u64) -> Self {
         Self {
             readings: vec![scores],
+            spans: Vec::new(),
             coverage: Coverage { read: tokens, total: tokens },
             unscored: None,
         }
@@ -148,19 +162,28 @@ impl Judgement {
     /// No verdict on a text of `total` units.
     pub fn unscored(reason: Unscored, total: u64) -> Self {
         let coverage = Coverage { read: 0, total };
-        Self { readings: Vec::new(), coverage, unscored: Some(reason) }
+        Self { readings: Vec::new(), spans: Vec::new(), coverage, unscored: Some(reason) }
+    }
+
+    /// The same judgement, of the text with this number.
+    #[must_use]
+    pub fn of(mut self, transcript: usize) -> Self {
+        self.spans.iter_mut().for_each(|span| span.transcript = transcript);
+        self
     }
 
     /// Takes in what is known of another text.
     pub fn absorb(&mut self, other: Self) {
         self.readings.extend(other.readings);
+        self.spans.extend(other.spans);
         self.coverage += other.coverage;
         self.unscored = self.unscored.or(other.unscored);
     }
 
     /// Keeps only the highest of every number, for an account that grows with a stream. Rules are not to
-    /// be held against what is left: it is the scores of no text.
+    /// be held against what is left: it is the scores of no text. What was pointed at is forgotten.
     pub fn condense(&mut self) {
+        self.spans.clear();
         let mut readings = std::mem::take(&mut self.readings).into_iter();
         let Some(mut highest) = readings.next() else { return };
         for reading in readings {

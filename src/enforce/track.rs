@@ -10,6 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use crate::enforce::holdback::Settings;
 use crate::wire::Channel;
 use crate::wire::field::Piece;
+use crate::wire::sentences::ends_sentence;
 use crate::wire::unescape::readings;
 
 /// How many tool calls of one choice are kept apart; those beyond share the texts of these.
@@ -143,13 +144,6 @@ impl Track {
         }
         self.keys.insert(digest)
     }
-}
-
-/// Whether a text ends where a sentence does.
-fn ends_sentence(text: &str) -> bool {
-    const ENDS: [char; 10] = ['.', '!', '?', '…', '\n', '。', '！', '？', '।', '؟'];
-    let text = text.trim_end_matches(['"', '\'', ')', ']', '”', '’', '»', '*', ' ']);
-    text.ends_with(ENDS)
 }
 
 /// The last `chars` characters of `text`.

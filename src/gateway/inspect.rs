@@ -121,7 +121,7 @@ impl<'a> Inspector<'a> {
         let mut blocked = Vec::new();
         for choice in response.choices(asked) {
             let unread = choice.unread.len() as u64;
-            if self.judge(Phase::Response, choice.transcripts, unread).await == Action::Block {
+            if self.judge(Phase::Response, choice.transcripts(), unread).await == Action::Block {
                 if let Some(reply) = self.refusal_of_all() {
                     return Ok(Inspected::Refused(reply));
                 }

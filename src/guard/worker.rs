@@ -181,8 +181,9 @@ fn judge(classifier: &mut dyn Classifier, requests: Vec<Request>, card: &GuardCa
     let mut judgements = judgements.into_iter();
     for request in requests {
         let mut judgement = Judgement::default();
-        for of_one in judgements.by_ref().take(request.transcripts.len()) {
-            judgement.absorb(of_one);
+        let texts = request.transcripts.len();
+        for (number, of_one) in judgements.by_ref().take(texts).enumerate() {
+            judgement.absorb(of_one.of(number));
         }
         let waited = begun.saturating_duration_since(request.asked);
         let _ = request.reply.send(Judged { judgement, waited, ran });

@@ -195,7 +195,7 @@ mod tests {
         );
         let reason = proptest::option::of(Just(Unscored::Overloaded));
         (proptest::collection::vec(reading, 0..4), reason).prop_map(|(readings, unscored)| {
-            Judgement { readings, coverage: Coverage::default(), unscored }
+            Judgement { readings, unscored, ..Judgement::default() }
         })
     }
 

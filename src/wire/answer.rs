@@ -9,7 +9,9 @@ use crate::wire::dialect::{Dialect, Said};
 use crate::wire::field::{Found, PartPath, Table, Trail, read_unknown};
 use crate::wire::json;
 use crate::wire::malformed::Malformed;
-use crate::wire::request::{agent_transcripts, user_transcripts};
+use crate::wire::passage::{Edit, Passage};
+use crate::wire::request::agent_passages;
+use crate::wire::rewrite;
 
 /// The body of an upstream's answer that has one reading: what was asked for, or any other JSON, such
 /// as an error.
@@ -27,16 +29,21 @@ pub struct ChoiceParts {
     pub index: u32,
     /// Where it stands in the list.
     pub position: usize,
-    /// What is to be judged.
-    pub transcripts: Vec<Transcript>,
+    /// What is to be judged, and where it stands.
+    pub passages: Vec<Passage>,
     /// What nobody here can read.
     pub unread: Vec<PartPath>,
 }
 
 impl ChoiceParts {
     fn of(found: Found<'_>, index: u32, position: usize, asked: &Asked) -> Self {
-        let transcripts = agent_transcripts(&found, &asked.question(index));
-        Self { index, position, transcripts, unread: found.unread }
+        let passages = agent_passages(&found, &asked.question(index));
+        Self { index, position, passages, unread: found.unread }
+    }
+
+    /// What the guard is to read of it.
+    pub fn transcripts(&self) -> Vec<Transcript> {
+        self.passages.iter().flat_map(Passage::transcripts).collect()
     }
 }
 
@@ -91,8 +98,24 @@ impl Answer {
     }
 
     /// What is said outside the choices; everything, where there are none.
+    pub fn rest_passage(&self) -> Option<Passage> {
+        self.rest().joined(|_| true).user()
+    }
+
+    /// What the guard is to read of what is said outside the choices.
     pub fn rest_transcripts(&self) -> Vec<Transcript> {
-        user_transcripts(self.rest().joined(|_| true)).collect()
+        self.rest_passage().iter().flat_map(Passage::transcripts).collect()
+    }
+
+    /// The answer with other words in it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read any more, which is no reason to send it.
+    pub fn rewritten(&self, edits: &[Edit]) -> Result<Self, Malformed> {
+        let mut value = self.value.clone();
+        rewrite::apply(&mut value, edits, self.table());
+        Self::parse(self.dialect, Bytes::from(value.to_string()))
     }
 
     /// What nobody here can read outside the choices.
@@ -155,9 +178,11 @@ mod tests {
     fn check(answer: Value, choices: &[&[&str]], rest: &[&str]) {
         let answer = parse(&answer);
         let parts: Vec<_> = answer.choices(&Asked::new(Dialect::Chat, "q", 1)).collect();
-        let texts: Vec<Vec<&str>> = parts
+        let texts: Vec<Vec<String>> = parts
             .iter()
-            .map(|choice| choice.transcripts.iter().map(|each| &*each.judged().text).collect())
+            .map(|choice| {
+                choice.transcripts().iter().map(|each| each.judged().text.to_string()).collect()
+            })
             .collect();
         assert_eq!(texts, choices);
         let others = answer.rest_transcripts();
@@ -221,7 +246,7 @@ mod tests {
             let answer = parse(&answer);
             let planted = planted && answer.value().to_string().contains(CANARY);
             let mut judged: Vec<Transcript> = answer.rest_transcripts();
-            judged.extend(answer.choices(&Asked::new(Dialect::Chat, "", 1)).flat_map(|choice| choice.transcripts));
+            judged.extend(answer.choices(&Asked::new(Dialect::Chat, "", 1)).flat_map(|choice| choice.transcripts()));
             let seen = judged.iter().any(|each| each.judged().text.contains(CANARY));
             prop_assert_eq!(seen, planted, "{}", answer.value());
         }

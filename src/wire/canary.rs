@@ -204,7 +204,7 @@ proptest! {
         let mut judged = answer.rest_transcripts();
         let mut unread = answer.rest_unread().len();
         for choice in answer.choices(&asked) {
-            judged.extend(choice.transcripts);
+            judged.extend(choice.transcripts());
             unread += choice.unread.len();
         }
         let seen = is_seen(&judged);

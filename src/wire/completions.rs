@@ -140,8 +140,9 @@ mod tests {
             let answer = Answer::parse(Dialect::Completions, answer).unwrap();
             let asked = Asked::new(Dialect::Completions, "q", 1);
             let choices: Vec<_> = answer.choices(&asked).collect();
-            let transcripts = choices.iter().flat_map(|choice| &choice.transcripts);
-            let texts: Vec<&str> = transcripts.map(|each| &*each.judged().text).collect();
+            let transcripts = choices.iter().flat_map(|choice| choice.transcripts());
+            let texts: Vec<String> =
+                transcripts.map(|each| each.judged().text.to_string()).collect();
             assert_eq!(texts, expected);
             assert!(answer.rest_transcripts().is_empty());
             assert!(choices.iter().all(|choice| choice.unread.is_empty()));

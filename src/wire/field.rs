@@ -13,6 +13,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde_json::{Map, Value};
 
 use crate::wire::floats::are_floats;
+use crate::wire::passage::{Draft, Pointer};
 
 /// One row of a dialect's table.
 pub(crate) struct Field {
@@ -140,12 +141,34 @@ pub(crate) struct Piece<'v> {
     /// field's path. Pieces of one run in one stream continue each other.
     pub(crate) slot: u64,
     pub(crate) text: std::borrow::Cow<'v, str>,
+    /// The string it is, all of it; `None` where it cannot be replaced, as a key cannot.
+    pub(crate) place: Option<Pointer>,
+    /// Where it stands in what its run has said so far, where its dialect repeats itself.
+    pub(crate) said_at: Option<SaidAt>,
+}
+
+/// A byte of everything that one run of a stream has said.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct SaidAt {
+    pub(crate) run: (Channel, u64),
+    pub(crate) at: u64,
 }
 
 impl<'v> Piece<'v> {
     /// Text of which nothing is known.
     pub(crate) fn other(text: &'v str) -> Self {
-        Self { channel: Channel::Other, slot: 0, text: text.into() }
+        Self { channel: Channel::Other, slot: 0, text: text.into(), place: None, said_at: None }
+    }
+
+    /// A string that says something.
+    pub(crate) fn content(text: &'v str, place: Pointer) -> Self {
+        Self {
+            channel: Channel::Content,
+            slot: 0,
+            text: text.into(),
+            place: Some(place),
+            said_at: None,
+        }
     }
 }
 
@@ -161,16 +184,13 @@ pub(crate) struct Found<'v> {
 }
 
 impl Found<'_> {
-    /// All text of a channel and slot, joined; `None` where there is none.
-    pub(crate) fn joined(&self, wanted: impl Fn(&Piece<'_>) -> bool) -> Option<String> {
-        let mut text = String::new();
+    /// All text that is wanted, joined.
+    pub(crate) fn joined(&self, wanted: impl Fn(&Piece<'_>) -> bool) -> Draft {
+        let mut draft = Draft::default();
         for piece in self.pieces.iter().filter(|piece| wanted(piece)) {
-            if !text.is_empty() {
-                text.push_str(piece.channel.joint());
-            }
-            text.push_str(&piece.text);
+            draft.add(piece, piece.channel.joint());
         }
-        (!text.is_empty()).then_some(text)
+        draft
     }
 }
 
@@ -217,8 +237,21 @@ impl Table {
         self.items.as_deref()
     }
 
+    /// Whether what stands here is text to judge, whatever it is.
+    pub(crate) fn is_judged(&self) -> bool {
+        matches!(self.holds, Some(Holds::Judged))
+    }
+
+    /// The part of the table for the value at this place, if it knows it.
+    pub(crate) fn at(&self, place: &str) -> Option<&Self> {
+        place.split('/').skip(1).try_fold(self, |table, step| match table.items() {
+            Some(inside) => Some(inside),
+            None => table.field(step),
+        })
+    }
+
     /// Sorts everything in `value`, which stands at `trail`.
-    pub(crate) fn read<'v>(&self, value: &'v Value, trail: Trail) -> Found<'v> {
+    pub(crate) fn read<'v>(&self, value: &'v Value, trail: Trail<'v>) -> Found<'v> {
         let mut reader = Reader { found: Found::default(), trail, slot: 0 };
         reader.value(value, Place::Known(self));
         reader.found
@@ -241,7 +274,7 @@ impl Table {
         &self,
         object: &'v Map<String, Value>,
         except: &[&str],
-        trail: Trail,
+        trail: Trail<'v>,
     ) -> Found<'v> {
         let mut reader = Reader { found: Found::default(), trail, slot: 0 };
         for (key, value) in object.iter().filter(|(key, _)| !except.contains(&key.as_str())) {
@@ -260,16 +293,16 @@ pub(crate) fn read_unknown(value: &Value) -> Found<'_> {
 
 /// The way from the root to a value.
 #[derive(Clone, Default)]
-pub(crate) struct Trail(Vec<Step>);
+pub(crate) struct Trail<'v>(Vec<Step<'v>>);
 
 #[derive(Clone)]
-enum Step {
+enum Step<'v> {
     Key(&'static str),
-    Unknown,
+    Unknown(&'v str),
     Index(usize),
 }
 
-impl Trail {
+impl Trail<'_> {
     /// The way to the item `index` of the array in the field `key` of the root.
     pub(crate) fn item(key: &'static str, index: usize) -> Self {
         Self(vec![Step::Key(key), Step::Index(index)])
@@ -280,7 +313,7 @@ impl Trail {
         for step in &self.0 {
             let (dot, key) = match step {
                 Step::Key(key) => (".", *key),
-                Step::Unknown => (".", "*"),
+                Step::Unknown(_) => (".", "*"),
                 Step::Index(index) => {
                     path.push_str(&format!("[{index}]"));
                     continue;
@@ -292,6 +325,23 @@ impl Trail {
             path.push_str(key);
         }
         PartPath(path)
+    }
+
+    /// The exact way, as a JSON pointer.
+    fn pointer(&self) -> Pointer {
+        let mut pointer = String::with_capacity(24);
+        for step in &self.0 {
+            pointer.push('/');
+            match step {
+                Step::Key(key) => pointer.push_str(key),
+                Step::Unknown(key) if key.contains(['~', '/']) => {
+                    pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                }
+                Step::Unknown(key) => pointer.push_str(key),
+                Step::Index(index) => pointer.push_str(&index.to_string()),
+            }
+        }
+        Pointer(pointer)
     }
 }
 
@@ -305,7 +355,7 @@ enum Place<'t> {
 
 struct Reader<'v> {
     found: Found<'v>,
-    trail: Trail,
+    trail: Trail<'v>,
     slot: u64,
 }
 
@@ -419,15 +469,15 @@ impl<'v> Reader<'v> {
                 return;
             }
         } else if let Some(channel) = said {
-            self.push(channel, self.slot, key);
+            self.push(channel, self.slot, key, None);
         } else if !key.bytes().all(|byte| byte.is_ascii_digit()) {
-            self.push(Channel::Key, 0, key);
+            self.push(Channel::Key, 0, key, None);
         }
         let slot = self.slot;
         let mut hasher = DefaultHasher::new();
         (slot, key).hash(&mut hasher);
         self.slot = hasher.finish() % OTHER_SLOTS;
-        self.trail.0.push(Step::Unknown);
+        self.trail.0.push(Step::Unknown(key));
         self.value(value, if in_schema { Place::Schema } else { Place::Unknown });
         self.trail.0.pop();
         self.slot = slot;
@@ -441,9 +491,9 @@ impl<'v> Reader<'v> {
             Some(Holds::Sealed) if is_base64(text) => {}
             Some(Holds::Payload | Holds::Data) => {}
             Some(Holds::Text(channel) | Holds::Part(channel, _)) => {
-                self.push(channel, self.slot, text);
+                self.say(channel, text);
             }
-            _ => self.push(Channel::Other, self.slot, text),
+            _ => self.say(Channel::Other, text),
         }
     }
 
@@ -464,13 +514,22 @@ impl<'v> Reader<'v> {
                 channel: Channel::Alternatives,
                 slot: self.slot,
                 text: spelled.into(),
+                place: None,
+                said_at: None,
             });
         }
     }
 
-    fn push(&mut self, channel: Channel, slot: u64, text: &'v str) {
+    /// A string to judge.
+    fn say(&mut self, channel: Channel, text: &'v str) {
+        let place = self.trail.pointer();
+        self.push(channel, self.slot, text, Some(place));
+    }
+
+    fn push(&mut self, channel: Channel, slot: u64, text: &'v str, place: Option<Pointer>) {
         if !text.is_empty() {
-            self.found.pieces.push(Piece { channel, slot, text: text.into() });
+            let text = text.into();
+            self.found.pieces.push(Piece { channel, slot, text, place, said_at: None });
         }
     }
 
@@ -618,7 +677,6 @@ mod tests {
     fn of_an_unknown_value_every_key_and_string_is_judged() {
         let value = json!({"a": ["b", {"c": "d"}], "e": 1});
         let found = read_unknown(&value);
-        let all = found.joined(|_| true);
-        assert_eq!(all.as_deref(), Some("a\nb\nc\nd\ne"));
+        assert_eq!(found.joined(|_| true).text(), "a\nb\nc\nd\ne");
     }
 }

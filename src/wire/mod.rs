@@ -9,12 +9,23 @@
 //!   further dialect is a further table.
 //! * `dialect` is the seam between the dialects: what each of them is, as data. `chat`, `completions`,
 //!   `embeddings`, `messages` and `responses` are the dialects, `shared` holds rows that several have.
+//! * `passage` is the seam between what is judged and what is sent: a text to be judged knows the
+//!   strings of the body it is made of, and so how any part of it is replaced. `nested` says what of JSON
+//!   inside a string may be, `sentences` where sentences end, `rewrite` does it.
 //! * `request` and `answer` read bodies in any dialect; `asked` is what the one tells the other.
 //! * [`sse`] cuts a stream into events, and `delta` reads what an event says.
 //! * [`reply`] holds what we say ourselves, `withhold` what stands in the place of an answer, and
 //!   `frame` how a stream is closed.
 
 pub mod json;
+
+pub(crate) mod nested;
+
+pub(crate) mod sentences;
+
+pub(crate) mod passage;
+
+mod rewrite;
 
 pub(crate) mod field;
 
@@ -65,6 +76,7 @@ pub use field::{Channel, PartPath};
 pub use frame::Frame;
 pub use malformed::Malformed;
 pub use messages::MessageFrame;
+pub use passage::{Edit, Grain, Passage};
 pub use request::Request;
 pub(crate) use responses::Repeats;
 pub use responses::ResponseFrame;

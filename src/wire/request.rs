@@ -9,10 +9,11 @@ use serde_json::{Map, Value};
 use crate::transcript::Transcript;
 use crate::wire::asked::Asked;
 use crate::wire::dialect::{Asking, Dialect, Said, Shape};
-use crate::wire::field::{Channel, Found, PartPath, Table, Trail};
+use crate::wire::field::{Channel, Found, PartPath, Piece, Table, Trail};
 use crate::wire::json;
 use crate::wire::malformed::Malformed;
-use crate::wire::unescape::readings;
+use crate::wire::passage::{Draft, Edit, Passage, Pointer};
+use crate::wire::rewrite;
 
 /// The most choices one request may ask for.
 const MAX_CHOICES: u64 = 128;
@@ -27,14 +28,14 @@ pub struct Request {
     bytes: Bytes,
     model: String,
     stream: bool,
-    transcripts: Vec<Transcript>,
+    passages: Vec<Passage>,
     unread: Vec<PartPath>,
     asked: Asked,
 }
 
 impl Request {
     /// Reads a body in a dialect. It is sent on as it came, so everything in it is either understood as free of
-    /// content, or among the transcripts, or noted as unread.
+    /// content, or among the passages, or noted as unread.
     ///
     /// # Errors
     ///
@@ -65,8 +66,8 @@ impl Request {
             let (field, wanted) = (PartPath::from(shape.asked), "128 choices at most in a stream");
             return Err(Malformed::Unfit { field, wanted });
         }
-        let Reading { transcripts, unread, .. } = reading;
-        Ok(Self { model, stream, transcripts, unread, asked, bytes })
+        let Reading { passages, unread, .. } = reading;
+        Ok(Self { model, stream, passages, unread, asked, bytes })
     }
 
     /// The model that is asked.
@@ -89,9 +90,26 @@ impl Request {
         &self.bytes
     }
 
-    /// Everything that is to be judged.
+    /// Everything that is to be judged, and where it stands.
+    pub fn passages(&self) -> &[Passage] {
+        &self.passages
+    }
+
+    /// What the guard is to read of it.
     pub fn transcripts(&self) -> Vec<Transcript> {
-        self.transcripts.clone()
+        self.passages.iter().flat_map(Passage::transcripts).collect()
+    }
+
+    /// The request with other words in it, read anew.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read any more, which is no reason to send it.
+    pub fn rewritten(&self, edits: &[Edit]) -> Result<Self, Malformed> {
+        let mut value = json::parse(&self.bytes)?;
+        let dialect = self.asked.dialect();
+        rewrite::apply(&mut value, edits, &dialect.shape().requests);
+        Self::parse(dialect, Bytes::from(value.to_string()))
     }
 
     /// What nobody here can read.
@@ -103,7 +121,7 @@ impl Request {
 /// What has been read so far.
 struct Reading {
     shape: &'static Shape,
-    transcripts: Vec<Transcript>,
+    passages: Vec<Passage>,
     unread: Vec<PartPath>,
     /// The ends of what was asked: of every text where each is answered by itself, of the latest text
     /// of a `user` message elsewhere. What follows is judged in the light of it.
@@ -112,7 +130,7 @@ struct Reading {
 
 impl Reading {
     fn of(shape: &'static Shape) -> Self {
-        Self { shape, transcripts: Vec::new(), unread: Vec::new(), questions: Vec::new() }
+        Self { shape, passages: Vec::new(), unread: Vec::new(), questions: Vec::new() }
     }
 
     fn messages(&mut self, root: &Map<String, Value>) -> Result<(), Malformed> {
@@ -131,7 +149,7 @@ impl Reading {
         match root.get(field) {
             None | Some(Value::Null) => Ok(()),
             Some(Value::String(text)) => {
-                self.text(text);
+                self.text(text, Pointer(format!("/{field}")));
                 Ok(())
             }
             Some(Value::Array(items)) => {
@@ -166,16 +184,16 @@ impl Reading {
         }
         if is_agent {
             let question = self.questions.last().cloned().unwrap_or_default();
-            self.transcripts.extend(agent_transcripts(&found, &question));
+            self.passages.extend(agent_passages(&found, &question));
             return Ok(());
         }
         let said = found.joined(|piece| piece.channel == Channel::Content);
         let beside = found.joined(|piece| piece.channel != Channel::Content);
-        self.transcripts.extend(user_transcripts(said.clone()));
-        self.transcripts.extend(user_transcripts(beside));
-        if let (Some("user"), Some(said)) = (role, said) {
-            self.questions = vec![Arc::from(end_of(&said, MAX_QUESTION))];
+        if role == Some("user") && !said.is_empty() {
+            self.questions = vec![Arc::from(end_of(said.text(), MAX_QUESTION))];
         }
+        self.passages.extend(said.user());
+        self.passages.extend(beside.user());
         Ok(())
     }
 
@@ -195,19 +213,24 @@ impl Reading {
             self.questions = vec![Arc::default(); asked];
             return self.rest(self.shape.requests.read_entry(field, value, root));
         };
-        texts.into_iter().for_each(|text| self.text(text));
+        let is_list = value.is_array();
+        for (index, text) in texts.into_iter().enumerate() {
+            let place = if is_list { format!("/{field}/{index}") } else { format!("/{field}") };
+            self.text(text, Pointer(place));
+        }
         Ok(())
     }
 
-    fn text(&mut self, text: &str) {
-        let said = Some(text.to_owned()).filter(|text| !text.is_empty());
-        self.transcripts.extend(user_transcripts(said));
+    fn text(&mut self, text: &str, place: Pointer) {
+        let mut said = Draft::default();
+        said.add(&Piece::content(text, place), "");
+        self.passages.extend(said.user());
         self.questions.push(Arc::from(end_of(text, MAX_QUESTION)));
     }
 
     fn rest(&mut self, mut found: Found<'_>) -> Result<(), Malformed> {
         self.note(&mut found)?;
-        self.transcripts.extend(user_transcripts(found.joined(|_| true)));
+        self.passages.extend(found.joined(|_| true).user());
         Ok(())
     }
 
@@ -220,33 +243,24 @@ impl Reading {
     }
 }
 
-/// The readings of a text from the user's side, each by itself.
-pub(super) fn user_transcripts(text: Option<String>) -> impl Iterator<Item = Transcript> {
-    text.into_iter().flat_map(readings).map(Transcript::user)
-}
-
-/// One transcript per channel, and per tool call, of what an assistant said after `question`.
-pub(super) fn agent_transcripts(found: &Found<'_>, question: &Arc<str>) -> Vec<Transcript> {
-    let mut runs: BTreeMap<(Channel, u64), String> = BTreeMap::new();
+/// One passage per channel, and per tool call, of what an assistant said after `question`.
+pub(super) fn agent_passages(found: &Found<'_>, question: &Arc<str>) -> Vec<Passage> {
+    let mut runs: BTreeMap<(Channel, u64), Draft> = BTreeMap::new();
     for piece in &found.pieces {
         let run = match piece.channel {
             Channel::Tool => (Channel::Tool, piece.slot),
             Channel::Other | Channel::Key => (Channel::Other, 0),
             channel => (channel, 0),
         };
-        let text = runs.entry(run).or_default();
-        if !text.is_empty() {
-            text.push_str(piece.channel.joint());
-        }
-        text.push_str(&piece.text);
+        runs.entry(run).or_default().add(piece, piece.channel.joint());
     }
     let spelled = runs.remove(&(Channel::Tokens, 0));
     // The tokens beside probabilities spell the content, or the refusal, once more.
-    if let Some(spelled) = spelled.filter(|spelled| !runs.values().any(|text| text == spelled)) {
+    let is_new = |spelled: &Draft| !runs.values().any(|run| run.text() == spelled.text());
+    if let Some(spelled) = spelled.filter(is_new) {
         runs.insert((Channel::Tokens, 0), spelled);
     }
-    let texts = runs.into_values().flat_map(readings);
-    texts.map(|text| Transcript::agent(question.clone(), text)).collect()
+    runs.into_values().map(|run| run.agent(Arc::clone(question))).collect()
 }
 
 /// The last `chars` characters of `text`.
@@ -455,6 +469,36 @@ mod tests {
         assert_eq!(&*request.asked().question(0), "é".repeat(MAX_QUESTION));
         let answer = &request.transcripts()[1];
         assert_eq!(&*answer.context()[0].text, "first");
+    }
+
+    #[test]
+    fn any_stretch_of_a_text_can_be_replaced_where_it_stands() {
+        #[track_caller]
+        fn check(request: Value, number: usize, words: &str, expected: Value) {
+            let read = parse(&request).unwrap();
+            let passage = &read.passages()[number];
+            let at = passage.text().find(words).unwrap();
+            let range = at..at + words.len();
+            let edits = passage.edits(std::slice::from_ref(&range), "[x]");
+            let written = read.rewritten(&edits).unwrap();
+            assert_eq!(serde_json::from_slice::<Value>(written.bytes()).unwrap(), expected);
+        }
+        let parts = |one: &str, two: &str| {
+            json!({"model": "m", "messages": [{"role": "user", "content": [
+                {"type": "text", "text": one}, {"type": "text", "text": two}]}]})
+        };
+        check(parts("a bé", "c d"), 0, "é", parts("a b[x]", "c d"));
+        check(parts("a b", "c d"), 0, "b\nc", parts("a [x]", "[x] d"));
+        let called = |arguments: &str| {
+            json!({"model": "m", "messages": [{"role": "assistant", "tool_calls": [{"id": "c",
+                "type": "function", "function": {"name": "f", "arguments": arguments}}]}]})
+        };
+        let before = r#"{"a":"b \"c\" d","n":7}"#;
+        check(called(before), 0, r#"c\"#, called(r#"{"a":"b \"[x] d","n":7}"#));
+        check(called(before), 0, "7", called(r#"{"a":"b \"c\" d","n":"[x]"}"#));
+        check(called(before), 0, r#"a":"b"#, called(r#"{"a":"[x] \"c\" d","n":7}"#));
+        let odd = |text: &str| with(json!({"x/~": {"deep": [text]}}));
+        check(odd("leaf"), 1, "leaf", odd("[x]"));
     }
 
     proptest! {

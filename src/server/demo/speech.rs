@@ -159,7 +159,7 @@ mod tests {
             assert!(whole.is_complete(), "{path}");
             assert!(whole.rest_transcripts().is_empty(), "{path}");
             let asked = Asked::new(dialect, "question", 1);
-            let heard: Vec<_> = whole.choices(&asked).flat_map(|each| each.transcripts).collect();
+            let heard: Vec<_> = whole.choices(&asked).flat_map(|each| each.transcripts()).collect();
             let texts: Vec<&str> = heard.iter().map(|each| &*each.judged().text).collect();
             let expected: &[String] =
                 if dialect == Dialect::Embeddings { &[] } else { &[pieces.concat()] };

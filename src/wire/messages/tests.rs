@@ -180,7 +180,7 @@ fn an_answer_is_one_whole() {
     let choices: Vec<_> = whole.choices(&Asked::new(Dialect::Messages, "q", 1)).collect();
     assert_eq!(choices.len(), 1);
     assert_eq!(
-        said(&choices[0].transcripts),
+        said(&choices[0].transcripts()),
         [(Agent, "how to make a b\nomb"), (Agent, "t"), (Agent, "f"), (Agent, "c\nd\na\nb"),]
     );
     assert!(choices[0].unread.is_empty() && whole.rest_transcripts().is_empty());
@@ -271,7 +271,7 @@ fn errors_and_signs_of_life_stand_beside_the_message() {
     let error = json!({"type": "error", "error": {"type": "overloaded_error", "message": "m"}});
     let chunk = delta::read(Dialect::Messages, &error);
     assert!(chunk.choices.is_empty() && chunk.is_error && !chunk.is_last);
-    assert_eq!(chunk.rest.joined(|_| true).as_deref(), Some("overloaded_error\nm"));
+    assert_eq!(chunk.rest.joined(|_| true).text(), "overloaded_error\nm");
     let ping = json!({"type": "ping"});
     let chunk = delta::read(Dialect::Messages, &ping);
     assert!(chunk.choices.is_empty() && chunk.rest.pieces.is_empty());

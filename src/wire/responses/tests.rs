@@ -163,7 +163,7 @@ fn a_response_is_one_whole() {
     let choices: Vec<_> = whole.choices(&Asked::new(Dialect::Responses, "q", 1)).collect();
     assert_eq!(choices.len(), 1);
     assert_eq!(
-        said(&choices[0].transcripts),
+        said(&choices[0].transcripts()),
         [
             (Agent, "a"),
             (Agent, "r"),
@@ -255,7 +255,7 @@ fn errors_stand_beside_the_response() {
         "sequence_number": 3});
     let chunk = delta::read(Dialect::Responses, &error);
     assert!(chunk.choices.is_empty() && chunk.is_error && !chunk.is_last);
-    assert_eq!(chunk.rest.joined(|_| true).as_deref(), Some("c\nm"));
+    assert_eq!(chunk.rest.joined(|_| true).text(), "c\nm");
 }
 
 #[test]
