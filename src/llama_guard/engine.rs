@@ -75,7 +75,7 @@ impl LlamaGuard {
         let prompts = Prompts::new(tokenizer, family, &settings)?;
         fits(&config, &prompts)?;
         let model = Llama::new(config, weights, prompts.longest())?;
-        let codes = model.head_rows(&prompts.words().codes).map_err(failed)?;
+        let codes = model.head().rows(&prompts.words().codes).map_err(failed)?;
         let card = GuardCard {
             name: settings.name,
             fingerprint: hex(&digest.finalize(), 12),
@@ -146,7 +146,7 @@ impl LlamaGuard {
             packed.push_behind(behind, rest, [end - 1, end - 1 + self.prompts.forced().len()]);
         }
         let hidden = self.model.hidden(&packed)?.reshape((windows.len(), 2, ()))?;
-        let verdicts = self.model.head().matmul(&hidden.i((.., 0))?.t()?)?.t()?.contiguous()?;
+        let verdicts = self.model.head().logits(&hidden.i((.., 0))?)?;
         let codes = hidden.i((.., 1))?.contiguous()?.matmul(&self.codes.t()?)?;
         Ok(verdicts.to_vec2()?.into_iter().zip(codes.to_vec2()?).collect())
     }

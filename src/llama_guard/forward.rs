@@ -1,11 +1,12 @@
 //! The Llama forward pass over packed sequences: several prompts as one long row of tokens, each
 //! with its own positions, and logits only at the rows that are asked for.
 
-use candle_core::{Device, IndexOp, Result, Tensor};
+use candle_core::{DType, Device, IndexOp, Result, Tensor};
 
 use crate::llama_guard::attention::{Heads, Keys, Span, attend};
 use crate::llama_guard::config::{ModelConfig, Rope};
 use crate::llama_guard::fault::LoadFault;
+use crate::llama_guard::head::Head;
 use crate::llama_guard::kernels::{Add, Gated, Norm, Rotate};
 use crate::llama_guard::prefix::Behind;
 use crate::llama_guard::weights::Weights;
@@ -13,10 +14,11 @@ use crate::llama_guard::weights::Weights;
 /// A Llama model in f32 on the CPU.
 pub struct Llama {
     config: ModelConfig,
+    /// As narrow as its file has it.
     embedding: Tensor,
     layers: Vec<Layer>,
     norm: Vec<f32>,
-    head: Tensor,
+    head: Head,
     /// Cosines and sines of every position up to the longest prompt.
     angles: Vec<f32>,
 }
@@ -85,7 +87,7 @@ impl Llama {
     ) -> std::result::Result<Self, LoadFault> {
         let ModelConfig { hidden, inner, vocab, .. } = config;
         let (q, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
-        let embedding = weights.take("model.embed_tokens.weight", &[vocab, hidden])?;
+        let embedding = weights.take_as_stored("model.embed_tokens.weight", &[vocab, hidden])?;
         let mut layers = Vec::with_capacity(config.layers);
         for layer in 0..config.layers {
             let mut take = |name: &str, shape: &[usize]| {
@@ -111,8 +113,9 @@ impl Llama {
         let head = if config.tied {
             embedding.clone()
         } else {
-            weights.take("lm_head.weight", &[vocab, hidden])?
+            weights.take_as_stored("lm_head.weight", &[vocab, hidden])?
         };
+        let head = Head::new(head).map_err(unexpected)?;
         let angles = angles(&config.rope, config.head_dim, positions.min(config.max_positions));
         Ok(Self { config, embedding, layers, norm, head, angles })
     }
@@ -122,19 +125,14 @@ impl Llama {
         &self.config
     }
 
-    /// The output head's rows for some tokens: `[ids, hidden]`.
-    pub fn head_rows(&self, ids: &[u32]) -> Result<Tensor> {
-        self.head.index_select(&Tensor::new(ids, &Device::Cpu)?, 0)
-    }
-
-    /// The whole output head: `[vocab, hidden]`.
-    pub fn head(&self) -> &Tensor {
+    /// The output head.
+    pub(super) fn head(&self) -> &Head {
         &self.head
     }
 
     /// Logits of every token at the rows asked for: `[reads, vocab]`.
     pub fn logits(&self, packed: &Packed) -> Result<Tensor> {
-        self.hidden(packed)?.matmul(&self.head.t()?)
+        self.head.logits(&self.hidden(packed)?)
     }
 
     /// The last hidden state, behind the final norm, at the rows asked for, sequence by sequence:
@@ -175,7 +173,8 @@ impl Llama {
     }
 
     fn embed(&self, packed: &Packed) -> Result<Tensor> {
-        self.embedding.index_select(&Tensor::new(packed.ids.as_slice(), &Device::Cpu)?, 0)
+        let ids = Tensor::new(packed.ids.as_slice(), &Device::Cpu)?;
+        self.embedding.index_select(&ids, 0)?.to_dtype(DType::F32)
     }
 
     /// What the layer makes of its input, and its queries, keys and values side by side.

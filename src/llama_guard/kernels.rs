@@ -4,6 +4,25 @@
 //! time of a small model.
 
 use candle_core::{CpuStorage, CustomOp1, InplaceOp1, InplaceOp2, Layout, Result, Shape, bail};
+use pulp::{Arch, NullaryFnOnce};
+
+/// Runs a loop compiled for the widest vectors that this processor has, found out at run time: the
+/// program itself is built for the oldest one.
+///
+/// What the loop calls must be inlined into it. What it changes is given to it, not captured: a
+/// closure that captures it is called through a function that is built for the oldest.
+pub(super) fn widest<A, R>(given: A, work: impl Fn(A) -> R) -> R {
+    struct Work<A, F>(A, F);
+    impl<A, R, F: Fn(A) -> R> NullaryFnOnce for Work<A, F> {
+        type Output = R;
+        #[inline(always)]
+        fn call(self) -> R {
+            let Self(given, work) = self;
+            work(given)
+        }
+    }
+    Arch::new().dispatch(Work(given, work))
+}
 
 /// Rotates the first `heads` heads of every row by the row's angles, the two halves of a head
 /// being the pairs.
@@ -67,18 +86,25 @@ impl InplaceOp1 for Softmax<'_> {
         }
         let limits = self.limits.iter().flat_map(|limit| std::iter::repeat_n(*limit, self.repeat));
         let data = slice_mut(storage, layout)?;
-        for (row, limit) in data.chunks_exact_mut(width).zip(limits.cycle()) {
-            let (seen, hidden) = row.split_at_mut(limit.min(width));
-            hidden.fill(0.0);
-            let highest = seen.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            for number in seen.iter_mut() {
-                *number = exp((*number - highest) * self.scale);
-            }
-            let inverse = 1.0 / sum(seen);
-            for number in seen {
-                *number *= inverse;
-            }
-        }
+        let rows = data.chunks_exact_mut(width).zip(limits.cycle());
+        widest(
+            rows,
+            #[inline(always)]
+            |rows| {
+                for (row, limit) in rows {
+                    let (seen, hidden) = row.split_at_mut(limit.min(width));
+                    hidden.fill(0.0);
+                    let highest = highest(seen);
+                    for number in seen.iter_mut() {
+                        *number = exp((*number - highest) * self.scale);
+                    }
+                    let inverse = 1.0 / sum_of(seen, |number| number);
+                    for number in seen {
+                        *number *= inverse;
+                    }
+                }
+            },
+        );
         Ok(())
     }
 }
@@ -96,12 +122,18 @@ impl CustomOp1 for Gated {
         let data = slice(storage, layout)?;
         let half = width / 2;
         let mut out = vec![0.0; rows * half];
-        for (row, out) in data.chunks_exact(width).zip(out.chunks_exact_mut(half)) {
-            let (gate, up) = row.split_at(half);
-            for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
-                *out = gate / (1.0 + exp(-gate)) * up;
-            }
-        }
+        widest(
+            out.chunks_exact_mut(half),
+            #[inline(always)]
+            |out| {
+                for (row, out) in data.chunks_exact(width).zip(out) {
+                    let (gate, up) = row.split_at(half);
+                    for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
+                        *out = gate / (1.0 + exp(-gate)) * up;
+                    }
+                }
+            },
+        );
         Ok((CpuStorage::F32(out), (rows, half).into()))
     }
 }
@@ -150,54 +182,85 @@ impl CustomOp1 for Norm<'_> {
             bail!("norm: rows of {width} for {} weights", self.weight.len());
         }
         let data = slice(storage, layout)?;
-        let mut out = Vec::with_capacity(data.len());
-        for row in data.chunks_exact(width) {
-            let scale = 1.0 / (sum_squares(row) / count(width) + self.eps).sqrt();
-            out.extend(row.iter().zip(self.weight).map(|(number, weight)| number * scale * weight));
-        }
+        let mut out = vec![0.0; data.len()];
+        widest(
+            out.chunks_exact_mut(width),
+            #[inline(always)]
+            |out| {
+                for (row, out) in data.chunks_exact(width).zip(out) {
+                    let scale = 1.0
+                        / (sum_of(row, |number| number * number) / count(width) + self.eps).sqrt();
+                    for ((out, number), weight) in out.iter_mut().zip(row).zip(self.weight) {
+                        *out = number * scale * weight;
+                    }
+                }
+            },
+        );
         Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
 }
 
+#[inline(always)]
 #[expect(clippy::cast_precision_loss, reason = "widths are far below 2^24")]
 fn count(width: usize) -> f32 {
     width as f32
 }
 
-/// Sums in eight lanes, which is faster and rounds less than one by one.
-fn lanes(row: &[f32], add: impl Fn(&mut f32, f32)) -> f32 {
-    let mut lanes = [0.0_f32; 8];
-    let chunks = row.chunks_exact(8);
+/// The sum of something of every number of a row, in lanes: faster than one by one, and rounded less.
+#[inline(always)]
+fn sum_of(row: &[f32], of: impl Fn(f32) -> f32) -> f32 {
+    let mut lanes = [0.0_f32; 16];
+    let chunks = row.chunks_exact(lanes.len());
     let rest = chunks.remainder();
     for chunk in chunks {
         for (lane, number) in lanes.iter_mut().zip(chunk) {
-            add(lane, *number);
+            *lane += of(*number);
         }
     }
     for (lane, number) in lanes.iter_mut().zip(rest) {
-        add(lane, *number);
+        *lane += of(*number);
     }
     lanes.iter().sum()
 }
 
-fn sum(row: &[f32]) -> f32 {
-    lanes(row, |lane, number| *lane += number)
+/// The highest of the numbers that are any.
+#[inline(always)]
+fn highest(row: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    let chunks = row.chunks_exact(lanes.len());
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, number) in lanes.iter_mut().zip(chunk) {
+            // `f32::max` is no single instruction.
+            *lane = if *number > *lane { *number } else { *lane };
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
-/// The sum of e to the numbers, each less `highest`.
-pub(super) fn sum_exp(row: &[f32], highest: f32) -> f32 {
-    lanes(row, |lane, number| *lane += exp(number - highest))
-}
-
-fn sum_squares(row: &[f32]) -> f32 {
-    lanes(row, |lane, number| *lane += number * number)
+/// The logarithm of the sum of e to the numbers; not finite where one of them is not.
+///
+/// In f32 but for the last sums: a vocabulary is long.
+pub(super) fn log_sum_exp(row: &[f32]) -> f64 {
+    let (highest, sum) = widest(
+        row,
+        #[inline(always)]
+        |row| {
+            let highest = highest(row);
+            // Zero times a number is zero, but for those that are not finite.
+            let of = |number: f32| exp(number - highest) + number * 0.0;
+            let sums = row.chunks(4096).map(|chunk| f64::from(sum_of(chunk, of)));
+            (highest, sums.sum::<f64>())
+        },
+    );
+    f64::from(highest) + sum.ln()
 }
 
 /// e to the x within 2e-7 of its value, without a branch, so that a loop over it is vectorised.
 ///
 /// Not-a-number stays one; below -87 it is almost zero, above 88 almost the largest number.
-#[inline]
-pub(super) fn exp(x: f32) -> f32 {
+#[inline(always)]
+fn exp(x: f32) -> f32 {
     // x = n ln 2 + r with |r| <= ln 2 / 2; the magic number rounds to a whole n.
     const MAGIC: f32 = 12_582_912.0;
     const LN_2_HIGH: f32 = 0.693_359_4;
@@ -218,7 +281,7 @@ pub(super) fn exp(x: f32) -> f32 {
     p * f32::from_bits(power)
 }
 
-fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+pub(super) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(data), Some((start, end))) => Ok(data.get(start..end).unwrap_or_default()),
         _ => bail!("expected contiguous f32 on the CPU"),

@@ -20,6 +20,8 @@ mod fault;
 #[cfg(feature = "candle")]
 mod forward;
 #[cfg(feature = "candle")]
+mod head;
+#[cfg(feature = "candle")]
 mod kernels;
 #[cfg(feature = "candle")]
 mod prefix;

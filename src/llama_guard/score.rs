@@ -2,7 +2,7 @@
 
 use crate::verdict::{Score, Scores, Unscored};
 
-use crate::llama_guard::kernels::sum_exp;
+use crate::llama_guard::kernels::log_sum_exp;
 use crate::llama_guard::prompt::Words;
 
 /// How much probability outside the two words means that something derailed the guard.
@@ -18,15 +18,14 @@ pub fn scores(verdict: &[f32], codes: &[f32], words: &Words) -> Result<Scores, U
         verdict.get(index).copied().ok_or(Unscored::NotFinite)
     };
     let (safe, unsafe_) = (f64::from(logit(words.safe)?), f64::from(logit(words.unsafe_)?));
-    if !verdict.iter().chain(codes).all(|logit| logit.is_finite()) {
+    let (total, codes_total) = (log_sum_exp(verdict), log_sum_exp(codes));
+    if !total.is_finite() || !codes_total.is_finite() {
         return Err(Unscored::NotFinite);
     }
-    let total = log_sum_exp(verdict);
     if 1.0 - (safe - total).exp() - (unsafe_ - total).exp() > MOST_RESIDUAL {
         return Err(Unscored::Derailed);
     }
     let p = 1.0 / (1.0 + (safe - unsafe_).exp());
-    let codes_total = log_sum_exp(codes);
     let first = codes.iter().map(|code| score(p * (f64::from(*code) - codes_total).exp()));
     Ok(Scores { unsafe_: score(p)?, first: first.collect::<Result<_, _>>()? })
 }
@@ -34,13 +33,6 @@ pub fn scores(verdict: &[f32], codes: &[f32], words: &Words) -> Result<Scores, U
 #[expect(clippy::cast_possible_truncation, reason = "a probability is rounded")]
 fn score(probability: f64) -> Result<Score, Unscored> {
     Score::new(probability as f32).ok_or(Unscored::NotFinite)
-}
-
-/// In f32 but for the last sums: the vocabulary is long.
-fn log_sum_exp(logits: &[f32]) -> f64 {
-    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.chunks(4096).map(|chunk| f64::from(sum_exp(chunk, highest))).sum();
-    f64::from(highest) + sum.ln()
 }
 
 #[cfg(test)]

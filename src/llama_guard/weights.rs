@@ -1,6 +1,6 @@
 //! Weights out of safetensors: a single file, shards named by an index, or bytes in memory.
 //!
-//! Every tensor is asked for by name and shape, and ends up as f32 on the CPU. Files are read, not
+//! Every tensor is asked for by name and shape, on the CPU, as f32 or as its file has it. Files are read, not
 //! mapped: a file cut short while it is mapped would end the whole process.
 
 use std::borrow::Cow;
@@ -18,7 +18,7 @@ use crate::llama_guard::fault::LoadFault;
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
-/// Named tensors, in f32, on the CPU.
+/// Named tensors on the CPU.
 pub struct Weights {
     tensors: HashMap<String, (Tensor, usize)>,
     files: Vec<String>,
@@ -87,15 +87,21 @@ impl Weights {
             }
             let tensor = parsed
                 .load(&name, &Device::Cpu)
-                .and_then(|tensor| tensor.to_dtype(DType::F32))
                 .map_err(|error| tensor_fault(file, &name, format!("cannot be read: {error}")))?;
             self.tensors.insert(name, (tensor, number));
         }
         Ok(())
     }
 
-    /// Takes a tensor out, which must have this shape.
+    /// Takes a tensor out as f32; it must have this shape.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, LoadFault> {
+        self.take_as_stored(name, shape)?
+            .to_dtype(DType::F32)
+            .map_err(|error| tensor_fault(&self.files.join(", "), name, root(error)))
+    }
+
+    /// Takes a tensor out as its file has it, in f32, f16 or bf16; it must have this shape.
+    pub fn take_as_stored(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, LoadFault> {
         let Some((tensor, number)) = self.tensors.remove(name) else {
             return Err(tensor_fault(&self.files.join(", "), name, "is missing"));
         };
