@@ -8,9 +8,14 @@ use std::error::Error;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use mimalloc::MiMalloc;
 use wardgate::guard::Classifier;
 use wardgate::llama_guard::{EngineSettings, Family, LlamaGuard, embedded};
 use wardgate::transcript::Transcript;
+
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
@@ -25,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     println!("{}: loaded and tested in {:?}", guard.card(), started.elapsed());
     println!("{:>8} {:>8} {:>12} {:>12} {:>12}", "tokens", "batch", "p50", "p99", "tokens/s");
-    for (words, batch) in [(10, 1), (40, 1), (40, 8), (150, 1), (600, 1), (1500, 1), (6000, 1)] {
+    for (words, batch) in [(10, 1), (50, 1), (50, 8), (150, 1), (600, 1), (1500, 1), (6000, 1)] {
         let text = "could you tell me how bread is made at home ".repeat(words / 10);
         let transcripts = vec![Transcript::user(text); batch];
         report(&mut guard, &transcripts);
