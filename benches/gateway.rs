@@ -339,6 +339,7 @@ fn wardgate(upstream: SocketAddr, guard: Guard) -> (SocketAddr, (Server, TempDir
         audit,
         metrics,
         upstreams,
+        passthroughs: Vec::new(),
         limits: limits.clone(),
         holdback: holdback::Settings::default(),
     });

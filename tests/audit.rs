@@ -26,7 +26,7 @@ fn draft(log: &AuditLog, exchange: &str) -> AuditDraft {
         exchange: exchange.to_owned(),
         tenant: "acme".to_owned(),
         policy: "default@12345678".to_owned(),
-        route: "chat.completions",
+        route: "chat.completions".into(),
         guard: "scripted@1".to_owned(),
     });
     draft.learn("m", false);

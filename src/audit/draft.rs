@@ -1,5 +1,6 @@
 //! An audit draft grows with the exchange and closes its record, at the latest when it is dropped.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use serde_json::{Map, Value};
@@ -17,7 +18,7 @@ pub struct Opening {
     /// Under which version of which policy.
     pub policy: String,
     /// On which route.
-    pub route: &'static str,
+    pub route: Cow<'static, str>,
     /// Who judges.
     pub guard: String,
 }
@@ -141,7 +142,7 @@ impl AuditDraft {
         fields.insert("exchange".to_owned(), self.opening.exchange.clone().into());
         fields.insert("tenant".to_owned(), self.opening.tenant.clone().into());
         fields.insert("policy".to_owned(), self.opening.policy.clone().into());
-        fields.insert("route".to_owned(), self.opening.route.into());
+        fields.insert("route".to_owned(), self.opening.route.as_ref().into());
         fields.insert("model".to_owned(), self.model.clone().into());
         fields.insert("stream".to_owned(), self.stream.into());
         fields

@@ -21,6 +21,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) upstream: Vec<Upstream>,
     #[serde(default)]
+    pub(super) passthrough: Vec<Passthrough>,
+    #[serde(default)]
     pub(super) tenant: Vec<Tenant>,
     pub(super) audit: Option<Audit>,
     #[serde(default)]
@@ -50,6 +52,14 @@ pub(super) struct Upstream {
     pub(super) api_key: Option<FromEnv>,
     pub(super) connect_timeout_ms: Option<Spanned<u64>>,
     pub(super) read_timeout_ms: Option<Spanned<u64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Passthrough {
+    pub(super) path: Spanned<String>,
+    pub(super) methods: Vec<Spanned<String>>,
+    pub(super) upstream: Spanned<String>,
 }
 
 #[derive(Deserialize)]

@@ -11,7 +11,9 @@ use http::Uri;
 use toml::Spanned;
 
 use crate::audit;
-use crate::config::file::{Audit, File, FromEnv, Guard, Limits, Stream, Tenant, Upstream};
+use crate::config::file::{
+    Audit, File, FromEnv, Guard, Limits, Passthrough, Stream, Tenant, Upstream,
+};
 use crate::config::problem::{Problem, Problems};
 use crate::enforce::holdback;
 use crate::gateway;
@@ -35,6 +37,8 @@ pub struct Settings {
     pub guard: guard::Settings,
     /// The model providers.
     pub upstreams: Vec<gateway::UpstreamSettings>,
+    /// The paths that are open although nobody judges what goes through them.
+    pub passthroughs: Vec<gateway::Passthrough>,
     /// All policies by name, also those of no tenant.
     pub policies: BTreeMap<String, Arc<Policy>>,
     /// Tenants and policies.
@@ -183,8 +187,9 @@ impl Reading<'_> {
         if file.upstream.is_empty() {
             self.whole("names no [[upstream]]; add one with name, url and models");
         }
-        let upstreams =
+        let upstreams: Vec<_> =
             file.upstream.iter().filter_map(|upstream| self.upstream(upstream)).collect();
+        let passthroughs = self.passthroughs(&file.passthrough, &file.upstream, &upstreams);
         let audit = self.audit(file.audit.as_ref());
         let limits = self.limits(&file.limits);
         let holdback = self.holdback(&file.stream);
@@ -195,6 +200,7 @@ impl Reading<'_> {
             prepend_bos,
             guard,
             upstreams,
+            passthroughs,
             policies,
             snapshot: snapshot?,
             audit: audit?,
@@ -429,6 +435,52 @@ impl Reading<'_> {
                 Duration::from_secs(120),
             ),
         })
+    }
+
+    fn passthroughs(
+        &mut self,
+        written: &[Passthrough],
+        names: &[Upstream],
+        upstreams: &[gateway::UpstreamSettings],
+    ) -> Vec<gateway::Passthrough> {
+        let mut open: Vec<gateway::Passthrough> = Vec::new();
+        for passthrough in written {
+            let wanted = passthrough.upstream.get_ref();
+            let named = names.iter().filter(|upstream| upstream.name.get_ref() == wanted).count();
+            if named != 1 {
+                let what = if named == 0 {
+                    format!("there is no upstream `{wanted}`; name one of the [[upstream]]")
+                } else {
+                    format!("{named} upstreams are called `{wanted}`; rename all but one")
+                };
+                self.problem(&passthrough.upstream, what);
+            }
+            if passthrough.methods.is_empty() {
+                let what = "this path is open to no method; list some, such as [\"POST\"]";
+                self.problem(&passthrough.path, what);
+            }
+            // One that is at fault itself is reported where it stands.
+            let upstream = upstreams.iter().find(|upstream| upstream.name == *wanted);
+            let Some(upstream) = upstream else { continue };
+            for method in &passthrough.methods {
+                let path = passthrough.path.get_ref();
+                match gateway::Passthrough::new(method.get_ref(), path, upstream) {
+                    Ok(new) if open.iter().any(|other| other.is_same(&new)) => {
+                        let what = format!("{} {path} is open already; take one out", new.method());
+                        self.problem(method, what);
+                    }
+                    Ok(new) => open.push(new),
+                    Err(fault @ gateway::PassthroughFault::Method(_)) => {
+                        self.problem(method, fault.to_string());
+                    }
+                    Err(fault) => {
+                        self.problem(&passthrough.path, fault.to_string());
+                        break;
+                    }
+                }
+            }
+        }
+        open
     }
 
     fn url(&mut self, written: &Spanned<String>) -> Option<Uri> {

@@ -12,6 +12,7 @@ use crate::gateway::coding::Decoding;
 use crate::gateway::failure::Failure;
 use crate::gateway::framing;
 use crate::gateway::inspect::Cleared;
+use crate::gateway::passthrough::{self, Passthrough};
 use crate::gateway::settings::Limits;
 use crate::wire::Dialect;
 use crate::wire::field::is_id;
@@ -108,9 +109,7 @@ impl<'a> Downstream<'a> {
     /// dialect's headers, which must hold names and no words.
     pub(crate) fn along(&self) -> Result<Along, Failure> {
         let headers = &self.head().headers;
-        let own = self.dialect.key_header().map(HeaderName::from_static);
-        let mut names = own.into_iter().chain([header::AUTHORIZATION]);
-        let credential = names.find_map(|name| Some((name.clone(), headers.get(name)?.clone())));
+        let credential = self.credential();
         let mut further = Vec::new();
         for name in self.dialect.headers() {
             for value in headers.get_all(*name) {
@@ -121,6 +120,13 @@ impl<'a> Downstream<'a> {
             }
         }
         Ok(Along { credential, further })
+    }
+
+    fn credential(&self) -> Option<(HeaderName, HeaderValue)> {
+        let headers = &self.head().headers;
+        let own = self.dialect.key_header().map(HeaderName::from_static);
+        let mut names = own.into_iter().chain([header::AUTHORIZATION]);
+        names.find_map(|name| Some((name.clone(), headers.get(name)?.clone())))
     }
 
     /// Adds a header of ours to whatever is answered from now on, or replaces it.
@@ -135,7 +141,12 @@ impl<'a> Downstream<'a> {
         if !is_json(headers.get(header::CONTENT_TYPE)) {
             return Err(Failure::MediaType);
         }
-        let mut decoding = Decoding::of(headers.get_all(header::CONTENT_ENCODING))?;
+        let decoding = Decoding::of(headers.get_all(header::CONTENT_ENCODING))?;
+        self.read(decoding).await
+    }
+
+    async fn read(&mut self, mut decoding: Decoding) -> Result<Bytes, Failure> {
+        let headers = &self.head().headers;
         let limit = self.limits.request_bytes;
         let announced = headers
             .get(header::CONTENT_LENGTH)
@@ -172,6 +183,21 @@ impl<'a> Downstream<'a> {
             Ok(done) => done.map(|()| body.freeze()),
             Err(_) => Err(Failure::BodyTooSlow),
         }
+    }
+
+    /// The credential and the few headers that go along on a path where nobody judges anything.
+    pub(crate) fn along_unjudged(&self) -> Along {
+        let headers = &self.head().headers;
+        let further = passthrough::ALONG.iter().flat_map(|name| {
+            let values = headers.get_all(*name).iter();
+            values.map(|value| (HeaderName::from_static(name), value.clone()))
+        });
+        Along { credential: self.credential(), further: further.collect() }
+    }
+
+    /// Reads the whole body as it is, of a request that nobody judges.
+    pub(crate) async fn read_unjudged(&mut self) -> Result<Bytes, Failure> {
+        self.read(Decoding::of([])?).await
     }
 
     /// Waits for `work`, and drops it if the client leaves first.
@@ -242,6 +268,33 @@ impl<'a> Downstream<'a> {
         self.session.write_response_body(Some(bytes), false).await.map_err(gone)
     }
 
+    /// Begins an answer that nobody judges. Whether there is more to it than its head.
+    pub(crate) async fn begin_unjudged(
+        &mut self,
+        _open: &Passthrough,
+        status: u16,
+        headers: Vec<(HeaderName, HeaderValue)>,
+    ) -> Result<bool, Failure> {
+        let mut response = ResponseHeader::build(status, Some(8)).map_err(gone)?;
+        self.add(&mut response, headers)?;
+        let has_body = !is_bodiless(status);
+        if has_body {
+            response.insert_header(header::TRANSFER_ENCODING, "chunked").map_err(gone)?;
+        }
+        self.begun = true;
+        self.session.write_response_header(Box::new(response), !has_body).await.map_err(gone)?;
+        Ok(has_body)
+    }
+
+    /// Goes on with an answer that nobody judges.
+    pub(crate) async fn write_unjudged(
+        &mut self,
+        _open: &Passthrough,
+        bytes: Bytes,
+    ) -> Result<(), Failure> {
+        self.write_ours(bytes).await
+    }
+
     /// Ends a streamed answer.
     pub(crate) async fn finish(&mut self) -> Result<(), Failure> {
         self.session.write_response_body(None, true).await.map_err(gone)
@@ -253,7 +306,7 @@ impl<'a> Downstream<'a> {
     }
 
     async fn write_whole(&mut self, head: Head, body: Bytes) -> Result<(), Failure> {
-        let bodiless = matches!(head.status, 204 | 304);
+        let bodiless = is_bodiless(head.status);
         let mut response = self.response(head)?;
         if !bodiless {
             response.insert_header(header::CONTENT_LENGTH, body.len()).map_err(gone)?;
@@ -270,13 +323,23 @@ impl<'a> Downstream<'a> {
     fn response(&self, head: Head) -> Result<ResponseHeader, Failure> {
         let mut response = ResponseHeader::build(head.status, Some(8)).map_err(gone)?;
         response.insert_header(header::CONTENT_TYPE, head.content_type).map_err(gone)?;
-        for (name, value) in head.carried {
+        self.add(&mut response, head.carried)?;
+        Ok(response)
+    }
+
+    /// Adds the upstream's headers, and ours.
+    fn add(
+        &self,
+        response: &mut ResponseHeader,
+        carried: Vec<(HeaderName, HeaderValue)>,
+    ) -> Result<(), Failure> {
+        for (name, value) in carried {
             response.append_header(name, value).map_err(gone)?;
         }
         for (name, value) in &self.stamps {
             response.insert_header(*name, value).map_err(gone)?;
         }
-        Ok(response)
+        Ok(())
     }
 }
 
@@ -292,6 +355,10 @@ pub(crate) fn is_json(content_type: Option<&HeaderValue>) -> bool {
             parameter.eq_ignore_ascii_case("charset=utf-8")
                 || parameter.eq_ignore_ascii_case("charset=\"utf-8\"")
         })
+}
+
+fn is_bodiless(status: u16) -> bool {
+    matches!(status, 204 | 304)
 }
 
 /// Whether a header holds names between commas, which cannot be a sentence.

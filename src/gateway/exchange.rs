@@ -19,6 +19,7 @@ use crate::gateway::downstream::{Downstream, Head, Reply};
 use crate::gateway::failure::Failure;
 use crate::gateway::inspect::{Inspected, Inspector};
 use crate::gateway::listing;
+use crate::gateway::passthrough::Passthrough;
 use crate::gateway::proxy::Gateway;
 use crate::gateway::route::Route;
 use crate::gateway::upstream::{Kind, Response, UpstreamFault};
@@ -37,9 +38,14 @@ pub(crate) async fn run(gateway: &Gateway, mut downstream: Downstream<'_>) {
 async fn admit(gateway: &Gateway, downstream: &mut Downstream<'_>) -> Result<(), Failure> {
     downstream.check_framing()?;
     let head = downstream.head();
-    let route = Route::of(&head.method, head.raw_path()).ok_or(Failure::RouteNotGuarded)?;
-    if let Route::Guarded(dialect) = route {
-        downstream.speak(dialect);
+    let route = gateway.route(&head.method, head.raw_path()).ok_or(Failure::RouteNotGuarded)?;
+    match &route {
+        Route::Guarded(dialect) => downstream.speak(*dialect),
+        // Whoever shows the key in Anthropic's header reads errors in Anthropic's shape.
+        Route::Passed(_) if head.headers.contains_key("x-api-key") => {
+            downstream.speak(Dialect::Messages);
+        }
+        Route::Models | Route::Passed(_) => {}
     }
     let snapshot = gateway.snapshot();
     let tenant = snapshot.tenants.find(downstream.key()).ok_or(Failure::Unauthorized)?;
@@ -85,7 +91,7 @@ impl<'a> Exchange<'a> {
             exchange: id.clone(),
             tenant: tenant.id.to_string(),
             policy: tenant.policy.label().to_owned(),
-            route: route.as_str(),
+            route: route.name(),
             guard: gateway.guard.card().to_string(),
         });
         let started = Instant::now();
@@ -97,9 +103,10 @@ impl<'a> Exchange<'a> {
         downstream.stamp("x-wardgate-policy", self.tenant.policy.label());
         let span = tracing::debug_span!("exchange", id = %self.id, tenant = %self.tenant.id);
         let conversed = async {
-            match self.route {
+            match self.route.clone() {
                 Route::Guarded(dialect) => self.converse(downstream, dialect).await,
                 Route::Models => self.models(downstream).await,
+                Route::Passed(open) => self.pass(downstream, &open).await,
             }
         };
         let conversed = conversed.instrument(span).await;
@@ -111,7 +118,7 @@ impl<'a> Exchange<'a> {
             tracing::error!(%error, exchange = self.id, "the closing line could not be written");
         }
         let metrics = &self.gateway.metrics;
-        metrics.exchange(self.tenant.id.as_str(), self.route.as_str(), ending.outcome.as_str());
+        metrics.exchange(self.tenant.id.as_str(), &self.route.name(), ending.outcome.as_str());
         metrics.overhead(self.started.elapsed().saturating_sub(self.elsewhere));
     }
 
@@ -270,6 +277,33 @@ impl<'a> Exchange<'a> {
         let reply = downstream.unless_gone(listing).await??;
         let status = reply.status;
         downstream.send(reply).await?;
+        Ok(Ending { outcome: Outcome::Delivered, status })
+    }
+
+    /// A request on a path that was opened: nobody judges it or its answer, and the record says so.
+    async fn pass(
+        &mut self,
+        downstream: &mut Downstream<'_>,
+        open: &Passthrough,
+    ) -> Result<Ending, Failure> {
+        let along = downstream.along_unjudged();
+        let body = self.others(downstream.read_unjudged()).await?;
+        self.draft.open()?;
+        let upstreams = &self.gateway.upstreams;
+        let upstream = upstreams.named(open.upstream()).ok_or(Failure::ModelNotRouted)?;
+        let asked = Instant::now();
+        let asking = upstreams.pass(upstream, open, body, &along);
+        let mut response = downstream.unless_gone(asking).await??;
+        let status = response.status().as_u16();
+        let has_body = downstream.begin_unjudged(open, status, response.headers_unjudged()).await?;
+        while let Some(bytes) = downstream.unless_gone(response.next()).await?? {
+            downstream.write_unjudged(open, bytes).await?;
+        }
+        if has_body {
+            downstream.finish().await?;
+        }
+        self.elsewhere += asked.elapsed();
+        upstreams.release(upstream, response).await;
         Ok(Ending { outcome: Outcome::Delivered, status })
     }
 

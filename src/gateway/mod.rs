@@ -16,12 +16,14 @@ mod failure;
 mod framing;
 mod inspect;
 mod listing;
+mod passthrough;
 mod proxy;
 mod route;
 mod settings;
 mod upstream;
 
 pub(crate) use connection::Connection;
+pub use passthrough::{Passthrough, PassthroughFault};
 pub use proxy::{Gateway, Parts};
 pub use settings::{Limits, UpstreamSettings};
 pub use upstream::{UpstreamFault, Upstreams};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use http::Method;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::prelude::HttpPeer;
 use pingora_core::{Error, ErrorType, Result};
@@ -14,6 +15,8 @@ use crate::enforce::holdback;
 use crate::gateway::connection::Connection;
 use crate::gateway::downstream::Downstream;
 use crate::gateway::exchange;
+use crate::gateway::passthrough::Passthrough;
+use crate::gateway::route::Route;
 use crate::gateway::settings::Limits;
 use crate::gateway::upstream::Upstreams;
 use crate::guard::Guard;
@@ -32,6 +35,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// The model providers.
     pub upstreams: Upstreams,
+    /// The paths that are open although nobody judges what goes through them.
+    pub passthroughs: Vec<Passthrough>,
     /// The bounds of an exchange.
     pub limits: Limits,
     /// How streams are held back.
@@ -45,6 +50,7 @@ pub struct Gateway {
     pub(crate) audit: AuditLog,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) upstreams: Upstreams,
+    pub(crate) passthroughs: Vec<Arc<Passthrough>>,
     pub(crate) limits: Limits,
     pub(crate) holdback: holdback::Settings,
 }
@@ -58,9 +64,16 @@ impl Gateway {
             audit: parts.audit,
             metrics: parts.metrics,
             upstreams: parts.upstreams,
+            passthroughs: parts.passthroughs.into_iter().map(Arc::new).collect(),
             limits: parts.limits,
             holdback: parts.holdback,
         }
+    }
+
+    /// What a path is to us; `None` where it is refused.
+    pub(crate) fn route(&self, method: &Method, raw_path: &[u8]) -> Option<Route> {
+        let open = || self.passthroughs.iter().find(|open| open.is_for(method, raw_path));
+        Route::of(method, raw_path).or_else(|| Some(Route::Passed(Arc::clone(open()?))))
     }
 
     /// Tenants and policies for one exchange: what is loaded meanwhile does not touch it.

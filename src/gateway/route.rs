@@ -1,20 +1,26 @@
-//! What a path is to us: guarded or refused.
+//! What a path is to us: guarded, passed through, or refused.
 //!
 //! Routes are matched byte for byte on the path as it was sent. Nothing is normalised, so `//v1/…`,
 //! `%2f`, a trailing slash, a query or another spelling of the case is another path, and every other
-//! path is refused.
+//! path is refused, unless an operator has opened it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::Method;
 
+use crate::gateway::passthrough::Passthrough;
 use crate::wire::Dialect;
 
-/// A guarded route.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// A route that is not refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Route {
     /// A conversation, in a dialect.
     Guarded(Dialect),
     /// `GET /v1/models`.
     Models,
+    /// Opened by an operator; nobody judges what goes through it.
+    Passed(Arc<Passthrough>),
 }
 
 const ROUTES: [(Method, &str, Route); 7] = [
@@ -34,14 +40,15 @@ impl Route {
         ROUTES
             .iter()
             .find(|(wanted, path, _)| wanted == method && path.as_bytes() == raw_path)
-            .map(|(_, _, route)| *route)
+            .map(|(_, _, route)| route.clone())
     }
 
     /// The word for records and metrics.
-    pub(crate) fn as_str(self) -> &'static str {
+    pub(crate) fn name(&self) -> Cow<'static, str> {
         match self {
-            Self::Guarded(dialect) => dialect.as_str(),
-            Self::Models => "models",
+            Self::Guarded(dialect) => dialect.as_str().into(),
+            Self::Models => "models".into(),
+            Self::Passed(passthrough) => passthrough.name().to_owned().into(),
         }
     }
 
@@ -54,6 +61,11 @@ impl Route {
             _ => routes.concat(),
         }
     }
+}
+
+/// The paths of all routes of ours, whatever their method.
+pub(super) fn guarded_paths() -> impl Iterator<Item = &'static str> {
+    ROUTES.iter().map(|(_, path, _)| *path)
 }
 
 #[cfg(test)]

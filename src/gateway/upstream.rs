@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::gateway::coding::{CodingFault, Decoding};
 use crate::gateway::downstream::{self, Along};
 use crate::gateway::inspect::Cleared;
+use crate::gateway::passthrough::{self, Passthrough};
 use crate::gateway::settings::UpstreamSettings;
 use crate::wire::Request;
 
@@ -85,6 +86,11 @@ impl Upstreams {
         self.upstreams.iter().find(|upstream| upstream.settings.models.is_match(model))
     }
 
+    /// The upstream of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<&Upstream> {
+        self.upstreams.iter().find(|upstream| upstream.settings.name == name)
+    }
+
     /// All upstreams, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Upstream> {
         self.upstreams.iter()
@@ -104,7 +110,7 @@ impl Upstreams {
         let mut head = upstream.request(Method::POST, dialect.path(), accept, key, client)?;
         insert(&mut head, header::CONTENT_TYPE, downstream::JSON)?;
         insert(&mut head, header::CONTENT_LENGTH, &request.bytes().len().to_string())?;
-        self.send(upstream, head, request.bytes().clone()).await
+        self.send(upstream, head, request.bytes().clone()).await?.decoded()
     }
 
     /// Asks for the list of models.
@@ -114,7 +120,24 @@ impl Upstreams {
         client: &Along,
     ) -> Result<Response, UpstreamFault> {
         let head = upstream.request(Method::GET, "/models", downstream::JSON, None, client)?;
-        self.send(upstream, head, Bytes::new()).await
+        self.send(upstream, head, Bytes::new()).await?.decoded()
+    }
+
+    /// Sends what nobody has judged, on a path that an operator has opened.
+    pub(crate) async fn pass(
+        &self,
+        upstream: &Upstream,
+        open: &Passthrough,
+        body: Bytes,
+        client: &Along,
+    ) -> Result<Response, UpstreamFault> {
+        let key = client.credential.as_ref().map(|(name, _)| name.clone());
+        let key = key.filter(|name| *name != header::AUTHORIZATION);
+        let mut head = upstream.head(open.method().clone(), open.target(), key, client)?;
+        if !body.is_empty() || *open.method() != Method::GET {
+            insert(&mut head, header::CONTENT_LENGTH, &body.len().to_string())?;
+        }
+        self.send(upstream, head, body).await
     }
 
     /// One attempt; a second only where a kept connection turns out to be closed before a single
@@ -200,12 +223,23 @@ impl Upstream {
         client: &Along,
     ) -> Result<RequestHeader, UpstreamFault> {
         let base = self.settings.url.path().trim_end_matches('/');
-        let mut head = RequestHeader::build(method, format!("{base}{path}").as_bytes(), Some(8))
-            .map_err(unsendable)?;
-        let host = self.settings.url.authority().map_or("", http::uri::Authority::as_str);
-        insert(&mut head, header::HOST, host)?;
+        let mut head = self.head(method, &format!("{base}{path}"), key_header, client)?;
         insert(&mut head, header::ACCEPT, accept)?;
         insert(&mut head, header::ACCEPT_ENCODING, "identity")?;
+        Ok(head)
+    }
+
+    fn head(
+        &self,
+        method: Method,
+        target: &str,
+        key_header: Option<HeaderName>,
+        client: &Along,
+    ) -> Result<RequestHeader, UpstreamFault> {
+        let mut head =
+            RequestHeader::build(method, target.as_bytes(), Some(8)).map_err(unsendable)?;
+        let host = self.settings.url.authority().map_or("", http::uri::Authority::as_str);
+        insert(&mut head, header::HOST, host)?;
         insert(&mut head, header::USER_AGENT, concat!("wardgate/", env!("CARGO_PKG_VERSION")))?;
         match (&self.settings.credential, key_header, &client.credential) {
             (Some(own), Some(name), _) => insert(&mut head, name, own)?,
@@ -290,9 +324,14 @@ impl Response {
                 return Err(UpstreamFault::Unreadable("it switched protocols unasked".to_owned()));
             }
         }
+        Ok(())
+    }
+
+    /// Has the body taken out of its content encodings.
+    fn decoded(mut self) -> Result<Self, UpstreamFault> {
         let headers = self.head().map(|head| head.headers.get_all(header::CONTENT_ENCODING));
         self.decoding = Decoding::of(headers.into_iter().flatten())?;
-        Ok(())
+        Ok(self)
     }
 
     fn head(&self) -> Option<&ResponseHeader> {
@@ -333,6 +372,15 @@ impl Response {
             .filter(|(name, value)| is_carried(name.as_str()) && value.len() <= LONGEST)
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()
+    }
+
+    /// The headers that go on to the client from a path where nobody judges anything.
+    pub(crate) fn headers_unjudged(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let headers = self.head().map(|head| &head.headers);
+        let kept = |name: &str| passthrough::BACK.contains(&name) || is_carried(name);
+        let all = headers.into_iter().flatten();
+        let kept = all.filter(|(name, _)| kept(name.as_str()));
+        kept.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
     /// The next piece of the body; `None` at its end.

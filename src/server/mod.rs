@@ -75,6 +75,10 @@ impl Server {
     pub fn of(settings: Settings, guard: Guard) -> Result<Self, ServeError> {
         let metrics = Arc::new(Metrics::new());
         let audit = AuditLog::open(settings.audit)?;
+        for open in &settings.passthroughs {
+            let (method, path, upstream) = (open.method(), open.path(), open.upstream());
+            tracing::warn!("UNGUARDED: {method} {path} goes to `{upstream}` and back unjudged");
+        }
         let upstreams = Upstreams::new(settings.upstreams);
         let state = AdminState {
             guard: guard.clone(),
@@ -88,6 +92,7 @@ impl Server {
             audit,
             metrics,
             upstreams,
+            passthroughs: settings.passthroughs,
             limits: settings.limits.clone(),
             holdback: settings.holdback,
         });

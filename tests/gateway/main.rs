@@ -18,6 +18,7 @@ mod failure;
 mod leaving;
 mod limits;
 mod messages;
+mod passthrough;
 mod prompt;
 mod response;
 mod responses;

@@ -224,7 +224,7 @@ async fn trap_14_a_panic_leaves_its_record() {
         exchange: "E".to_owned(),
         tenant: "acme".to_owned(),
         policy: "test@0".to_owned(),
-        route: "chat.completions",
+        route: "chat.completions".into(),
         guard: "scripted@0".to_owned(),
     });
     let task = tokio::task::spawn(async move {

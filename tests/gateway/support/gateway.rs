@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use wardgate::admin::AdminState;
 use wardgate::audit::{self, AuditLog, Durability};
 use wardgate::enforce::holdback;
-use wardgate::gateway::{Gateway, Limits, Parts, UpstreamSettings, Upstreams};
+use wardgate::gateway::{Gateway, Limits, Parts, Passthrough, UpstreamSettings, Upstreams};
 use wardgate::guard::{self, Guard, Lane, Scripted, Seen};
 use wardgate::policy::compile;
 use wardgate::server::Server;
@@ -41,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) credential: Option<String>,
     /// Where requests go; the recording upstream unless said otherwise.
     pub(crate) upstream: Option<SocketAddr>,
+    /// Methods and paths that nobody judges.
+    pub(crate) passthroughs: Vec<(&'static str, &'static str)>,
 }
 
 pub(crate) struct TestGateway {
@@ -79,6 +81,7 @@ impl TestGateway {
             limits: Limits::default(),
             credential: None,
             upstream: None,
+            passthroughs: Vec::new(),
         };
         change(&mut setup);
         let script = script();
@@ -101,14 +104,19 @@ impl TestGateway {
         let address = setup.upstream.unwrap_or(upstream.address);
         let mut models = GlobSetBuilder::new();
         models.add(Glob::new("m").expect("a glob"));
-        let upstreams = Upstreams::new(vec![UpstreamSettings {
+        let mock = UpstreamSettings {
             name: "mock".to_owned(),
             url: format!("http://{address}/v1").parse().expect("a URL"),
             models: models.build().expect("globs"),
             credential: setup.credential,
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(30),
-        }]);
+        };
+        let open = setup.passthroughs.iter().map(|(method, path)| {
+            Passthrough::new(method, path, &mock).expect("a path that may be opened")
+        });
+        let passthroughs = open.collect();
+        let upstreams = Upstreams::new(vec![mock]);
         let metrics = Arc::new(Metrics::new());
         let state = AdminState {
             guard: guard.clone(),
@@ -122,6 +130,7 @@ impl TestGateway {
             audit: audit.clone(),
             metrics,
             upstreams,
+            passthroughs,
             limits: setup.limits.clone(),
             holdback: holdback::Settings::default(),
         });
