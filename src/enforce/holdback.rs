@@ -15,7 +15,7 @@
 //! than [`Settings::patience_bytes`] have come since a window was opened it is judged as it is. So
 //! whoever settles what is due before pushing on holds no more than that, an event and a push.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
@@ -27,7 +27,7 @@ use crate::wire::delta;
 use crate::wire::field::Piece;
 use crate::wire::json;
 use crate::wire::sse;
-use crate::wire::{Asked, Dialect, Frame, Repeats};
+use crate::wire::{Asked, Dialect, Farewell, Frame, Repeats};
 
 /// How much is held back, and how it is cut into windows.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -110,6 +110,8 @@ pub struct Holdback {
     taken_bytes: u64,
     windows: Windows,
     cuts: Cuts,
+    /// How choices end that are cut.
+    farewells: BTreeMap<Option<u32>, Farewell>,
     /// The event with which the stream ends, where it is us who end it.
     end_event: Option<u64>,
     insert_first: Option<Bytes>,
@@ -135,6 +137,7 @@ impl Holdback {
             front: 0,
             taken_bytes: 0,
             cuts: Cuts::new(),
+            farewells: BTreeMap::new(),
             end_event: None,
             insert_first: None,
             insert_last: None,
@@ -197,13 +200,25 @@ impl Holdback {
         self.windows.next()
     }
 
+    /// Says how a choice is to end if it is cut; without it, it ends in silence.
+    pub fn end_with(&mut self, choice: Option<u32>, farewell: Farewell) {
+        self.farewells.insert(choice, farewell);
+    }
+
     /// Says what becomes of a window.
     pub fn settle(&mut self, window: Window, ruling: Ruling) {
         self.windows.settle(&window, ruling);
         let is_past = self.end_event.is_some_and(|end| window.from > end);
         if ruling == Ruling::Cut && !is_past {
             // Its first event may be gone already, with a choice that was cut.
-            self.cut(window.choice, window.from.max(self.front));
+            let from = window.from.max(self.front);
+            let farewell = self.farewells.get(&window.choice).cloned().unwrap_or_default();
+            if farewell.ends_all() {
+                self.farewells.insert(None, farewell);
+                self.cut(None, from);
+            } else {
+                self.cut(window.choice, from);
+            }
         }
     }
 
@@ -216,15 +231,17 @@ impl Holdback {
             self.front += 1;
             out.extend(self.insert_first.take());
             let closing = match held.kind {
+                Kind::ClosingAll if self.fails() => vec![0],
                 Kind::ClosingAll => self.windows.open_choices(event, &self.cuts),
                 Kind::Event | Kind::Done | Kind::OurEnd => held.closing,
             };
             out.extend(closing.into_iter().map(|choice| self.closing(event, choice)));
             if matches!(held.kind, Kind::Done | Kind::OurEnd) {
-                out.extend(self.insert_last.take());
+                out.extend(self.insert_last.take().filter(|_| !self.fails()));
                 self.done = true;
             }
-            if held.kind == Kind::OurEnd {
+            // Nobody reads on behind an error.
+            if held.kind == Kind::OurEnd && !self.fails() {
                 out.push(self.frame.done());
             }
             if !held.raw.is_empty() {
@@ -240,6 +257,12 @@ impl Holdback {
         joined(out)
     }
 
+    /// Whether the stream has only begun: little has come, and more will. Whoever would rather answer
+    /// otherwise than let go what says nothing can still wait.
+    pub fn is_young(&self) -> bool {
+        !self.closed && self.windows.is_patient(self.taken_bytes)
+    }
+
     /// Whether everything has been released that ever will be.
     pub fn ended(&self) -> bool {
         self.done || (self.closed && self.queue.is_empty())
@@ -250,7 +273,14 @@ impl Holdback {
             // What was noted has not come yet, and will not.
             self.frame = Frame::of(self.dialect);
         }
-        self.frame.closing(choice)
+        let farewell = self.farewells.get(&Some(choice)).filter(|_| !self.fails());
+        let farewell = farewell.or_else(|| self.farewells.get(&None)).cloned().unwrap_or_default();
+        self.frame.closing(choice, &farewell)
+    }
+
+    /// Whether the whole ends with an error.
+    fn fails(&self) -> bool {
+        self.farewells.get(&None).is_some_and(Farewell::ends_all)
     }
 
     fn take_events(&mut self) -> Result<(), StreamFault> {

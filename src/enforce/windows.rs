@@ -53,6 +53,11 @@ impl Windows {
         self.tracks.len()
     }
 
+    /// Whether a window that was opened with the first byte could wait on after this many.
+    pub(super) fn is_patient(&self, taken_bytes: u64) -> bool {
+        taken_bytes <= self.settings.patience_bytes as u64
+    }
+
     /// Takes in what event `event` says of one choice, or outside them; `at` is how many bytes came
     /// before it. Whether there is anything to judge.
     pub(super) fn take(

@@ -31,6 +31,7 @@ pub(crate) struct Downstream<'a> {
 /// Something we say ourselves, complete: a refusal, an error, a list.
 pub(crate) struct Reply {
     pub(crate) status: u16,
+    pub(crate) content_type: &'static str,
     pub(crate) body: Bytes,
     /// Seconds for `Retry-After`, where trying again can help.
     pub(crate) retry_after: Option<u32>,
@@ -51,6 +52,13 @@ pub(crate) struct Head {
 pub(crate) struct Along {
     pub(crate) credential: Option<(HeaderName, HeaderValue)>,
     pub(crate) further: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Reply {
+    /// One in JSON, after which there is no sense in trying again.
+    pub(crate) fn json(status: u16, body: Bytes) -> Self {
+        Self { status, content_type: JSON, body, retry_after: None, retry: false }
+    }
 }
 
 impl<'a> Downstream<'a> {
@@ -233,8 +241,9 @@ impl<'a> Downstream<'a> {
         if let Some(seconds) = reply.retry_after {
             self.stamp("retry-after", seconds.to_string());
         }
-        let head = Head { status: reply.status, content_type: JSON, carried: Vec::new() };
-        self.write_whole(head, reply.body).await
+        let Reply { status, content_type, body, .. } = reply;
+        let head = Head { status, content_type, carried: Vec::new() };
+        self.write_whole(head, body).await
     }
 
     /// Sends an answer of the upstream that may pass, whole.
@@ -343,8 +352,11 @@ impl<'a> Downstream<'a> {
     }
 }
 
-/// The content type of everything we say ourselves.
+/// The content type of bodies.
 pub(crate) const JSON: &str = "application/json";
+
+/// The content type of streams.
+pub(crate) const EVENTS: &str = "text/event-stream; charset=utf-8";
 
 /// Whether a content type is `application/json`, in UTF-8 if it names a character set.
 pub(crate) fn is_json(content_type: Option<&HeaderValue>) -> bool {

@@ -15,7 +15,7 @@ use ulid::Ulid;
 
 use crate::audit::{AuditDraft, Opening, Outcome};
 use crate::enforce::{Holdback, StreamFault};
-use crate::gateway::downstream::{Downstream, Head, Reply};
+use crate::gateway::downstream::{Downstream, EVENTS, Head, Reply};
 use crate::gateway::failure::Failure;
 use crate::gateway::inspect::{Inspected, Inspector};
 use crate::gateway::listing;
@@ -240,7 +240,8 @@ impl<'a> Exchange<'a> {
                 self.elsewhere += inspector.guard_time().saturating_sub(before);
                 self.draft.response(inspector.response_record());
                 let Some(cleared) = judged else { break };
-                if let Some(reply) = inspector.refusal_of_all()
+                // Before its first byte is out, the answer may still become an error.
+                if let Some(reply) = inspector.refusal()
                     && !downstream.has_begun()
                 {
                     let status = reply.status;
@@ -343,8 +344,6 @@ fn two_readings(fault: StreamFault) -> Failure {
     Failure::Upstream(UpstreamFault::Unreadable(fault.to_string()))
 }
 
-const EVENTS: &str = "text/event-stream; charset=utf-8";
-
 impl Downstream<'_> {
     /// Says what went wrong, in the envelope that clients of the dialect read.
     async fn fail(&mut self, failure: &Failure) -> Result<(), Failure> {
@@ -355,6 +354,6 @@ impl Downstream<'_> {
         let retry_after = (words.retry && words.status == 503).then_some(1);
         let body = words.error().body(self.dialect());
         let (status, retry) = (words.status, words.retry);
-        self.send(Reply { status, body, retry_after, retry }).await
+        self.send(Reply { retry_after, retry, ..Reply::json(status, body) }).await
     }
 }

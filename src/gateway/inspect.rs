@@ -1,23 +1,23 @@
 //! Judge and decide: the only place that can make a [`Cleared`].
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::StatusCode;
 
 use crate::audit::PhaseRecord;
-use crate::enforce::{Annotation, Holdback, Ruling, Summary, block, findings};
-use crate::gateway::downstream::{JSON, Reply};
+use crate::enforce::{Annotation, Finding, Holdback, Ruling, Summary, block, findings};
+use crate::gateway::downstream::{EVENTS, JSON, Reply};
 use crate::gateway::failure::Failure;
 use crate::gateway::proxy::Gateway;
 use crate::gateway::upstream::{Kind, UpstreamFault};
 use crate::guard::GuardCard;
-use crate::policy::{Action, Decision, Fired, Phase, decide};
+use crate::policy::{Action, Decision, Fired, Mode, Phase, Style, decide};
 use crate::tenant::Tenant;
 use crate::transcript::Transcript;
 use crate::verdict::{Judgement, Unscored};
-use crate::wire::{Answer, Asked, Dialect, Malformed, PartPath, Request};
+use crate::wire::{Answer, Asked, Dialect, Farewell, Malformed, PartPath, Request, Spoken};
 
 /// Something that was judged and may pass, as it is or as it was rewritten.
 ///
@@ -67,6 +67,30 @@ struct Tally {
     cut: bool,
 }
 
+/// What was found in one set of texts, and what is done about it.
+struct Ruled {
+    judgement: Judgement,
+    decision: Decision,
+    mode: Mode,
+}
+
+impl Ruled {
+    fn blocks(&self) -> bool {
+        self.decision.enforced(self.mode) == Action::Block
+    }
+
+    fn findings(&self, card: &GuardCard) -> Vec<Finding> {
+        found(&self.judgement, &self.decision, card)
+    }
+}
+
+fn found(judgement: &Judgement, decision: &Decision, card: &GuardCard) -> Vec<Finding> {
+    let blocking = |fired: &&Fired| fired.action == Action::Block;
+    let rules = decision.rules.iter().filter(blocking);
+    let blocked_on: Vec<&str> = rules.map(|fired| fired.on.as_str()).collect();
+    findings(judgement, &card.taxonomy, &blocked_on)
+}
+
 impl<'a> Inspector<'a> {
     pub(crate) fn new(
         gateway: &'a Gateway,
@@ -82,9 +106,9 @@ impl<'a> Inspector<'a> {
     /// Judges a prompt, all of it, before anybody else sees it.
     pub(crate) async fn prompt(&mut self, request: Request) -> Inspected<Request> {
         let unread = request.unread().len() as u64;
-        let action = self.judge(Phase::Prompt, request.transcripts(), unread).await;
-        if action == Action::Block {
-            return Inspected::Refused(self.refuse_prompt(request.unread()));
+        let ruled = self.judge(Phase::Prompt, request.transcripts(), unread).await;
+        if ruled.blocks() {
+            return Inspected::Refused(self.refuse_prompt(&request, &ruled));
         }
         Inspected::Cleared(Cleared(request))
     }
@@ -105,15 +129,11 @@ impl<'a> Inspector<'a> {
             return Ok(self.words(body, status, &asked.question(0)).await);
         }
         let response = Answer::parse(self.dialect, body).map_err(unreadable)?;
-        let rest = self
-            .judge(
-                Phase::Response,
-                response.rest_transcripts(),
-                response.rest_unread().len() as u64,
-            )
-            .await;
-        if rest == Action::Block {
-            return Ok(match (self.refusal_of_all(), block::withhold_all(&response)) {
+        let unread = response.rest_unread().len() as u64;
+        let rest = self.judge(Phase::Response, response.rest_transcripts(), unread).await;
+        if rest.blocks() {
+            let farewell = self.farewell(Phase::Response, &rest);
+            return Ok(match (self.refusal(), block::withhold_all(&response, &farewell)) {
                 (None, Some(withheld)) => Inspected::Cleared(Cleared(withheld)),
                 _ => Inspected::Refused(self.refuse_response(status)),
             });
@@ -121,11 +141,12 @@ impl<'a> Inspector<'a> {
         let mut blocked = Vec::new();
         for choice in response.choices(asked) {
             let unread = choice.unread.len() as u64;
-            if self.judge(Phase::Response, choice.transcripts(), unread).await == Action::Block {
-                if let Some(reply) = self.refusal_of_all() {
+            let ruled = self.judge(Phase::Response, choice.transcripts(), unread).await;
+            if ruled.blocks() {
+                if let Some(reply) = self.refusal() {
                     return Ok(Inspected::Refused(reply));
                 }
-                blocked.push(choice.position);
+                blocked.push((choice.position, self.farewell(Phase::Response, &ruled)));
             }
         }
         let body = if blocked.is_empty() {
@@ -151,7 +172,7 @@ impl<'a> Inspector<'a> {
             Ok(text) => (vec![Transcript::agent(Arc::clone(question), text)], 0),
             Err(_) => (Vec::new(), 1),
         };
-        if self.judge(Phase::Response, transcripts, unread).await == Action::Block {
+        if self.judge(Phase::Response, transcripts, unread).await.blocks() {
             return Inspected::Refused(self.refuse_response(status));
         }
         Inspected::Cleared(Cleared(body))
@@ -162,11 +183,20 @@ impl<'a> Inspector<'a> {
     pub(crate) async fn window(&mut self, hold: &mut Holdback) -> Option<Cleared<Bytes>> {
         let window = hold.due();
         let judged = window.is_some();
+        // What says nothing may go at once, but the head of the answer goes with it, and then a block
+        // can no longer have a status of its own.
+        let tells_errors = self.tenant.policy.block().style(Phase::Response) == Style::Error;
+        if tells_errors && !judged && self.response.windows == 0 && hold.is_young() {
+            return None;
+        }
         if let Some(mut window) = window {
             let transcripts = std::mem::take(&mut window.transcripts);
-            let action = self.judge(Phase::Response, transcripts, window.unread).await;
+            let ruled = self.judge(Phase::Response, transcripts, window.unread).await;
             self.response.windows += 1;
-            let ruling = if action == Action::Block { Ruling::Cut } else { Ruling::Pass };
+            let ruling = if ruled.blocks() { Ruling::Cut } else { Ruling::Pass };
+            if ruling == Ruling::Cut && ruled.decision.unscored.is_none() {
+                hold.end_with(window.choice, self.farewell(Phase::Response, &ruled));
+            }
             hold.settle(window, ruling);
         }
         if let Some(annotation) = self.annotation()
@@ -179,7 +209,7 @@ impl<'a> Inspector<'a> {
     }
 
     /// Takes one set of texts to the guard, holds the verdict against the policy, and counts it.
-    async fn judge(&mut self, phase: Phase, transcripts: Vec<Transcript>, unread: u64) -> Action {
+    async fn judge(&mut self, phase: Phase, transcripts: Vec<Transcript>, unread: u64) -> Ruled {
         let judged = self.gateway.guard.judge(transcripts, self.tenant.lane).await;
         let mut judgement = judged.judgement;
         if unread > 0 {
@@ -187,22 +217,23 @@ impl<'a> Inspector<'a> {
         }
         let policy = &self.tenant.policy;
         let decision = decide(&judgement, policy, phase);
-        let enforced = decision.enforced(policy.mode());
-        self.count(phase, &judgement, &decision);
+        let ruled = Ruled { judgement, decision, mode: policy.mode() };
+        self.count(phase, &ruled);
         self.gateway.metrics.guard(judged.waited, judged.ran);
         let tally = match phase {
             Phase::Prompt => &mut self.prompt,
             Phase::Response => &mut self.response,
         };
         tally.took += judged.waited + judged.ran;
-        tally.cut |= enforced == Action::Block;
-        tally.judgement.absorb(judgement);
+        tally.cut |= ruled.blocks();
+        tally.judgement.absorb(ruled.judgement.clone());
         tally.judgement.condense();
-        tally.decision.absorb(decision);
-        enforced
+        tally.decision.absorb(ruled.decision.clone());
+        ruled
     }
 
-    fn count(&self, phase: Phase, judgement: &Judgement, decision: &Decision) {
+    fn count(&self, phase: Phase, ruled: &Ruled) {
+        let Ruled { judgement, decision, .. } = ruled;
         let (metrics, phase) = (&self.gateway.metrics, phase.as_str());
         metrics.decision(self.tenant.id.as_str(), phase, decision.action.as_str());
         for fired in decision.rules.iter().filter(|fired| fired.on != "unsafe") {
@@ -230,10 +261,25 @@ impl<'a> Inspector<'a> {
         self.response.cut
     }
 
-    /// The refusal owed when the response as a whole has no verdict.
-    pub(crate) fn refusal_of_all(&self) -> Option<Reply> {
-        let unscored = self.response.decision.unscored.filter(|_| self.response.cut)?;
-        Some(no_verdict(self.dialect, unscored, &[]))
+    /// The refusal owed in the place of the response as a whole: because it has no verdict, or because
+    /// the policy tells of its blocks in errors.
+    pub(crate) fn refusal(&self) -> Option<Reply> {
+        if !self.response.cut {
+            return None;
+        }
+        if let Some(unscored) = self.response.decision.unscored {
+            return Some(no_verdict(self.dialect, unscored, &[]));
+        }
+        let block = self.tenant.policy.block();
+        if block.style(Phase::Response) != Style::Error {
+            return None;
+        }
+        let findings = found(&self.response.judgement, &self.response.decision, &self.card);
+        Some(Reply::json(400, block::refuse_answer(self.dialect, block, &findings)))
+    }
+
+    fn farewell(&self, phase: Phase, ruled: &Ruled) -> Farewell {
+        block::farewell(self.tenant.policy.block(), phase, &ruled.findings(&self.card))
     }
 
     /// The record of the prompt's phase.
@@ -274,28 +320,43 @@ impl<'a> Inspector<'a> {
         Summary::new(&tally.judgement, &self.card.taxonomy, decision)
     }
 
-    fn refuse_prompt(&self, unread: &[PartPath]) -> Reply {
-        if let Some(unscored) = self.prompt.decision.unscored {
-            return no_verdict(self.dialect, unscored, unread);
+    fn refuse_prompt(&self, request: &Request, ruled: &Ruled) -> Reply {
+        if let Some(unscored) = ruled.decision.unscored {
+            return no_verdict(self.dialect, unscored, request.unread());
         }
-        let blocking = |fired: &&Fired| fired.action == Action::Block;
-        let rules = self.prompt.decision.rules.iter().filter(blocking);
-        let blocked_on: Vec<&str> = rules.map(|fired| fired.on.as_str()).collect();
-        let findings = findings(&self.prompt.judgement, &self.card.taxonomy, &blocked_on);
-        Reply {
-            status: 400,
-            body: block::refuse_prompt(self.dialect, &findings),
-            retry_after: None,
-            retry: false,
+        let block = self.tenant.policy.block();
+        if block.style(Phase::Prompt) != Style::Error
+            && let Some(answer) = self.answer_ourselves(request, ruled)
+        {
+            return answer;
         }
+        let findings = ruled.findings(&self.card);
+        Reply::json(400, block::refuse_prompt(self.dialect, block, &findings))
+    }
+
+    /// The answer in the place of one to a prompt that is blocked; `None` where the dialect's answers
+    /// say nothing.
+    fn answer_ourselves(&self, request: &Request, ruled: &Ruled) -> Option<Reply> {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let spoken = Spoken {
+            dialect: self.dialect,
+            id: &self.exchange,
+            created: since_1970.as_secs(),
+            model: request.model(),
+            choices: request.asked().choices(),
+            farewell: &self.farewell(Phase::Prompt, ruled),
+        };
+        let (content_type, body) =
+            if request.stream() { (EVENTS, spoken.events()?) } else { (JSON, spoken.body()?) };
+        Some(Reply { status: 200, content_type, body, retry_after: None, retry: true })
     }
 
     fn refuse_response(&self, status: StatusCode) -> Reply {
-        if let Some(reply) = self.refusal_of_all() {
+        if let Some(reply) = self.refusal() {
             return reply;
         }
         let status = if status.is_success() { 502 } else { status.as_u16() };
-        Reply { status, body: block::refuse_answer(self.dialect), retry_after: None, retry: false }
+        Reply::json(status, block::refuse_whole(self.dialect))
     }
 }
 
@@ -303,9 +364,9 @@ impl<'a> Inspector<'a> {
 fn no_verdict(dialect: Dialect, unscored: Unscored, unread: &[PartPath]) -> Reply {
     let body = block::refuse_unscored(dialect, unscored, unread);
     if unscored.is_lasting() {
-        Reply { status: 400, body, retry_after: None, retry: false }
+        Reply::json(400, body)
     } else {
-        Reply { status: 503, body, retry_after: Some(1), retry: true }
+        Reply { retry_after: Some(1), retry: true, ..Reply::json(503, body) }
     }
 }
 

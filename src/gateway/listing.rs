@@ -39,7 +39,7 @@ pub(crate) async fn list(exchange: &Exchange<'_>, client: &Along) -> Result<Repl
     }
     let list = serde_json::json!({"object": "list", "data": models});
     let body = Bytes::from(list.to_string());
-    Ok(Reply { status: 200, body, retry_after: None, retry: true })
+    Ok(Reply { retry: true, ..Reply::json(200, body) })
 }
 
 async fn ask(

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use toml::de::DeTable;
 
+use crate::policy::block;
 use crate::policy::file::{Faults, Table};
 use crate::policy::rule::{
     Action, CategoryRule, FailureMode, Mode, Phase, PhaseRules, Policy, Thresholds,
@@ -101,7 +102,7 @@ struct Reading<'a> {
     oddities: Faults,
 }
 
-const TOP: [&str; 6] = ["name", "description", "mode", "unscored", "unsafe", "category"];
+const TOP: [&str; 7] = ["name", "description", "mode", "block", "unscored", "unsafe", "category"];
 const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
 const FAILURE: [(&str, FailureMode); 2] =
     [("block", FailureMode::Closed), ("allow", FailureMode::Open)];
@@ -112,6 +113,7 @@ impl Reading<'_> {
         let name = self.name(root);
         let description = root.string("description", &mut self.faults).map(|(text, _)| text);
         let mode = root.word("mode", &MODES, &mut self.faults).unwrap_or_default();
+        let block = block::read(root, self.taxonomy, &mut self.faults);
         let prompt = self.phase(root, Phase::Prompt);
         let response = self.phase(root, Phase::Response);
         self.whole_tables(root);
@@ -125,7 +127,7 @@ impl Reading<'_> {
             .collect();
         let label = format!("{name}@{version}");
         let description = description.unwrap_or_default();
-        Some(Policy { name, version, label, description, mode, prompt, response })
+        Some(Policy { name, version, label, description, mode, block, prompt, response })
     }
 
     fn name(&mut self, root: &Table<'_, '_>) -> Option<String> {
@@ -295,10 +297,8 @@ impl Reading<'_> {
 
     fn category(&mut self, code: &str, place: Range<usize>) {
         if self.taxonomy.by_code(code).is_none() {
-            let known: Vec<&str> =
-                self.taxonomy.categories().map(|category| self.taxonomy.code(category)).collect();
-            let what = format!("there is no category `{code}`");
-            self.faults.note(place, what, format!("there are: {}", known.join(", ")));
+            let (what, remedy) = block::unknown_category(self.taxonomy, code);
+            self.faults.note(place, what, remedy);
         }
     }
 }

@@ -3,12 +3,14 @@
 //! A policy is valid by construction: [`compile`] reads the TOML as written and reports everything
 //! that is wrong with it at once. [`decide`] is the heart of the product, a pure function.
 
+mod block;
 mod compile;
 mod decide;
 mod file;
 mod rule;
 mod shipped;
 
+pub use block::{Block, Style};
 pub use compile::{Compiled, Problem, Problems, compile};
 pub use decide::{Decision, Fired, decide};
 pub use rule::{Action, CategoryRule, FailureMode, Mode, Phase, PhaseRules, Policy, Thresholds};

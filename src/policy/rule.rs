@@ -1,5 +1,6 @@
 //! A policy as it is used: rules that hold thresholds, valid by construction.
 
+use crate::policy::block::Block;
 use crate::taxonomy::Category;
 use crate::verdict::Score;
 
@@ -131,6 +132,7 @@ pub struct Policy {
     pub(super) label: String,
     pub(super) description: String,
     pub(super) mode: Mode,
+    pub(super) block: Block,
     pub(super) prompt: PhaseRules,
     pub(super) response: PhaseRules,
 }
@@ -159,6 +161,11 @@ impl Policy {
     /// Whether its decisions are carried out.
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// How its blocks are told.
+    pub fn block(&self) -> &Block {
+        &self.block
     }
 
     /// The rules of one phase.

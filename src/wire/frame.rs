@@ -7,12 +7,13 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::wire::dialect::Dialect;
+use crate::wire::farewell::{End, Farewell};
 use crate::wire::messages::MessageFrame;
-use crate::wire::reply::{DONE, Stamp};
+use crate::wire::reply::{DONE, Error, Stamp};
 use crate::wire::responses::ResponseFrame;
 
 /// A stream as a client sees it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Frame {
     /// Chunks of choices, ended by `[DONE]`.
     Chunks(Stamp),
@@ -60,13 +61,36 @@ impl Frame {
         }
     }
 
-    /// What ends a choice because of what it said.
-    pub fn closing(&mut self, choice: u32) -> Bytes {
+    /// What begins a choice of ours.
+    pub(super) fn opening(&self, choice: u32) -> Bytes {
         match self {
-            Self::Chunks(stamp) => stamp.closing_chunk(choice),
-            Self::Message(frame) => frame.closing(),
-            Self::Response(frame) => frame.closing(),
+            Self::Chunks(stamp) => stamp.opening_chunk(choice),
+            // They begin when they are closed.
+            Self::Message(_) | Self::Response(_) => Bytes::new(),
         }
+    }
+
+    /// What ends a choice before its time.
+    pub fn closing(&mut self, choice: u32, farewell: &Farewell) -> Bytes {
+        if farewell.end == End::Error {
+            return self.failing(&farewell.words);
+        }
+        match self {
+            Self::Chunks(stamp) => stamp.closing_chunks(choice, farewell),
+            Self::Message(frame) => frame.closing(farewell),
+            Self::Response(frame) => frame.closing(farewell),
+        }
+    }
+
+    /// The error that ends a stream because of what it said. Nothing is to follow it.
+    fn failing(&self, words: &str) -> Bytes {
+        let kind = "invalid_request_error";
+        let error = Error { message: words, kind, param: None, code: "content_filter" };
+        error.event(match self {
+            Self::Chunks(_) => Dialect::Chat,
+            Self::Message(_) => Dialect::Messages,
+            Self::Response(_) => Dialect::Responses,
+        })
     }
 
     /// What ends the stream once every choice has ended.
@@ -88,11 +112,11 @@ impl Frame {
     }
 
     /// A whole answer that says these words only; `None` where answers are divided into choices.
-    pub(super) fn withheld(&self, words: &str) -> Option<Value> {
+    pub(super) fn whole(&self, farewell: &Farewell) -> Option<Value> {
         match self {
             Self::Chunks(_) => None,
-            Self::Message(frame) => Some(frame.withheld(words)),
-            Self::Response(frame) => Some(frame.withheld(words)),
+            Self::Message(frame) => Some(frame.whole(farewell)),
+            Self::Response(frame) => Some(frame.whole(farewell)),
         }
     }
 }

@@ -14,8 +14,8 @@
 //!   inside a string may be, `sentences` where sentences end, `rewrite` does it.
 //! * `request` and `answer` read bodies in any dialect; `asked` is what the one tells the other.
 //! * [`sse`] cuts a stream into events, and `delta` reads what an event says.
-//! * [`reply`] holds what we say ourselves, `withhold` what stands in the place of an answer, and
-//!   `frame` how a stream is closed.
+//! * [`reply`] holds what we say ourselves, `withhold` what stands in the place of an answer, `frame`
+//!   how a stream is closed, `farewell` in which words, and `spoken` whole answers of ours.
 
 pub mod json;
 
@@ -61,6 +61,10 @@ mod withhold;
 
 mod frame;
 
+mod farewell;
+
+mod spoken;
+
 mod malformed;
 
 pub(crate) mod unescape;
@@ -72,6 +76,7 @@ pub(crate) use answer::choice_index;
 pub use answer::{Answer, ChoiceParts};
 pub use asked::Asked;
 pub use dialect::Dialect;
+pub use farewell::{End, Farewell};
 pub use field::{Channel, PartPath};
 pub use frame::Frame;
 pub use malformed::Malformed;
@@ -80,3 +85,4 @@ pub use passage::{Edit, Grain, Passage};
 pub use request::Request;
 pub(crate) use responses::Repeats;
 pub use responses::ResponseFrame;
+pub use spoken::Spoken;

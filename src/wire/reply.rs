@@ -1,9 +1,10 @@
 //! What we say ourselves: errors, and chunks of choices.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Value, json};
 
 use crate::wire::dialect::Dialect;
+use crate::wire::farewell::Farewell;
 use crate::wire::field::is_id;
 
 /// The end of a stream.
@@ -56,15 +57,16 @@ impl Error<'_> {
     }
 }
 
-/// The error for a prompt that is refused for what it says, as Azure's clients read it. `results`
-/// holds one entry per category. Azure's service and its documents disagree on the plural of its
-/// name, so both are given.
+/// The error for what is refused for what it says, as Azure's clients read it; `param` is the field
+/// of the request that says it. `results` holds one entry per category. Azure's service and its
+/// documents disagree on the plural of its name, so both are given.
 pub fn content_filter_error(
     dialect: Dialect,
     message: &str,
+    param: Option<&str>,
     results: &Map<String, Value>,
 ) -> Bytes {
-    let (kind, param) = ("invalid_request_error", Some(dialect.asked()));
+    let kind = "invalid_request_error";
     let error = Error { message, kind, param, code: "content_filter" };
     let mut body = error.value(dialect);
     match dialect {
@@ -163,20 +165,39 @@ impl Stamp {
         }
     }
 
-    /// The chunk that ends a choice because of what it said.
-    pub fn closing_chunk(&self, index: u32) -> Bytes {
-        let choice = match self.dialect {
+    /// The chunk that begins a choice of ours; nothing, where choices begin with what they say.
+    pub fn opening_chunk(&self, index: u32) -> Bytes {
+        match self.dialect {
+            Dialect::Completions => Bytes::new(),
             Dialect::Chat | Dialect::Embeddings | Dialect::Messages | Dialect::Responses => {
-                json!({"index": index, "delta": {}, "finish_reason": "content_filter"})
+                let delta = json!({"role": "assistant", "content": ""});
+                let choice = json!({"index": index, "delta": delta, "finish_reason": null});
+                self.chunk(vec![choice], Map::new())
             }
-            Dialect::Completions => json!({
-                "index": index,
-                "text": "",
-                "logprobs": null,
-                "finish_reason": "content_filter",
-            }),
+        }
+    }
+
+    /// The chunks that end a choice: its last words, and why it ends.
+    pub fn closing_chunks(&self, index: u32, farewell: &Farewell) -> Bytes {
+        let piece = |words: &str, finish: Value| match self.dialect {
+            Dialect::Completions => {
+                json!({"index": index, "text": words, "logprobs": null, "finish_reason": finish})
+            }
+            Dialect::Chat | Dialect::Embeddings | Dialect::Messages | Dialect::Responses => {
+                let delta = if words.is_empty() { json!({}) } else { json!({"content": words}) };
+                json!({"index": index, "delta": delta, "finish_reason": finish})
+            }
         };
-        self.chunk(vec![choice], Map::new())
+        let mut chunks = BytesMut::new();
+        if let Some(words) = farewell.last_words() {
+            chunks.extend_from_slice(&self.chunk(vec![piece(words, Value::Null)], Map::new()));
+        }
+        let mut last = piece("", farewell.reason("stop", "content_filter").into());
+        if let Value::Object(last) = &mut last {
+            last.extend(farewell.further.clone());
+        }
+        chunks.extend_from_slice(&self.chunk(vec![last], Map::new()));
+        chunks.freeze()
     }
 
     /// A chunk with these choices and further fields.
@@ -199,6 +220,7 @@ mod tests {
 
     use super::{Error, Stamp, content_filter_error};
     use crate::wire::dialect::Dialect;
+    use crate::wire::farewell::Farewell;
 
     #[test]
     fn an_error_has_the_four_fields_that_clients_read() {
@@ -221,7 +243,7 @@ mod tests {
             panic!()
         };
         assert_eq!(
-            content_filter_error(Dialect::Chat, "no", &results),
+            content_filter_error(Dialect::Chat, "no", Some("messages"), &results),
             concat!(
                 r#"{"error":{"message":"no","type":"invalid_request_error","param":"messages","#,
                 r#""code":"content_filter","innererror":{"code":"ResponsibleAIPolicyViolation","#,
@@ -238,7 +260,7 @@ mod tests {
             "model": "demo", "system_fingerprint": "two words", "choices": []}));
         stamp.note(&json!({"error": {}}));
         assert_eq!(
-            stamp.closing_chunk(2),
+            stamp.closing_chunks(2, &Farewell::default()),
             concat!(
                 r#"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":7,"#,
                 r#""model":"demo","choices":[{"index":2,"delta":{},"finish_reason":"content_filter"}]}"#,

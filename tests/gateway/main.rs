@@ -11,6 +11,7 @@
 mod support;
 
 mod audit;
+mod block;
 mod completions;
 mod embeddings;
 mod encodings;

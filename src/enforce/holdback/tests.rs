@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Holdback, Settings, StreamFault};
 use crate::enforce::windows::Ruling;
 use crate::wire::sse;
-use crate::wire::{Asked, Dialect, Frame};
+use crate::wire::{Asked, Dialect, Farewell, Frame};
 
 mod messages;
 mod responses;
@@ -215,7 +215,7 @@ fn what_is_said_beside_the_choices_is_judged() {
     ] {
         check(&[say(0, "hi"), beside.clone(), done()], 1, &[say(0, "hi"), closing(0), done()]);
         let mut frame = Frame::of(Dialect::Chat);
-        let bare = frame.closing(0);
+        let bare = frame.closing(0, &Farewell::default());
         let bare = String::from_utf8(bare.to_vec()).unwrap();
         check(&[beside, say(0, "hi")], 1, &[bare, done()]);
     }

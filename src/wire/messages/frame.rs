@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Value, json};
 
+use crate::wire::farewell::Farewell;
 use crate::wire::field::is_id;
 use crate::wire::reply::named_event;
 
@@ -16,6 +17,8 @@ pub struct MessageFrame {
     output_tokens: u64,
     begun: bool,
     open: Vec<u64>,
+    /// The number of the next block.
+    next: u64,
     ended: bool,
 }
 
@@ -39,7 +42,10 @@ impl MessageFrame {
         let index = event.get("index").and_then(Value::as_u64).unwrap_or(0);
         match event.get("type").and_then(Value::as_str) {
             Some("message_start") => self.begun = true,
-            Some("content_block_start") => self.open.push(index),
+            Some("content_block_start") => {
+                self.open.push(index);
+                self.next = self.next.max(index.saturating_add(1));
+            }
             Some("content_block_stop") => self.open.retain(|open| *open != index),
             Some("message_delta") => {
                 let reason = event.get("delta").and_then(|delta| delta.get("stop_reason"));
@@ -49,8 +55,9 @@ impl MessageFrame {
         }
     }
 
-    /// What ends the message because of what it said: its blocks are closed, and it says why it ends.
-    pub(in crate::wire) fn closing(&self) -> Bytes {
+    /// What ends the message before its time: its blocks are closed, and it says its last words and
+    /// why it ends.
+    pub(in crate::wire) fn closing(&self, farewell: &Farewell) -> Bytes {
         let mut events = BytesMut::new();
         let mut say = |event: Value| events.extend_from_slice(&named_event(&event));
         if self.ended {
@@ -63,9 +70,16 @@ impl MessageFrame {
         for index in &self.open {
             say(json!({"type": "content_block_stop", "index": index}));
         }
+        if let Some(words) = farewell.last_words() {
+            let (index, delta) = (self.next, json!({"type": "text_delta", "text": words}));
+            let block = json!({"type": "text", "text": ""});
+            say(json!({"type": "content_block_start", "index": index, "content_block": block}));
+            say(json!({"type": "content_block_delta", "index": index, "delta": delta}));
+            say(json!({"type": "content_block_stop", "index": index}));
+        }
         say(json!({
             "type": "message_delta",
-            "delta": {"stop_reason": "refusal", "stop_sequence": null},
+            "delta": {"stop_reason": reason(farewell), "stop_sequence": null},
             "usage": {"output_tokens": self.output_tokens},
         }));
         events.freeze()
@@ -84,8 +98,13 @@ impl MessageFrame {
     }
 
     /// A message that says these words only.
-    pub(in crate::wire) fn withheld(&self, words: &str) -> Value {
-        self.message(vec![json!({"type": "text", "text": words})], "refusal".into())
+    pub(in crate::wire) fn whole(&self, farewell: &Farewell) -> Value {
+        let content = vec![json!({"type": "text", "text": &*farewell.words})];
+        let mut message = self.message(content, reason(farewell).into());
+        if let Value::Object(message) = &mut message {
+            message.extend(farewell.further.clone());
+        }
+        message
     }
 
     fn message(&self, content: Vec<Value>, stop_reason: Value) -> Value {
@@ -100,4 +119,9 @@ impl MessageFrame {
             "usage": {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens},
         })
     }
+}
+
+/// Why a message ends.
+fn reason(farewell: &Farewell) -> &'static str {
+    farewell.reason("end_turn", "refusal")
 }

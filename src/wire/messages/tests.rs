@@ -6,6 +6,7 @@ use crate::wire::answer::Answer;
 use crate::wire::asked::Asked;
 use crate::wire::delta;
 use crate::wire::dialect::Dialect;
+use crate::wire::farewell::{End, Farewell};
 use crate::wire::field::Channel::{self, Content, Key, Other, Reasoning, Tool};
 use crate::wire::malformed::Malformed;
 use crate::wire::request::Request;
@@ -189,13 +190,14 @@ fn an_answer_is_one_whole() {
         "content": [{"type": "text", "text": "no"}], "stop_reason": "refusal",
         "stop_sequence": null, "usage": {"input_tokens": 3, "output_tokens": 5}});
     let read = |bytes: Bytes| serde_json::from_slice::<Value>(&bytes).unwrap();
-    assert_eq!(read(whole.without(&[0], "no")), expected);
-    assert_eq!(read(whole.withheld("no").unwrap()), expected);
+    let farewell = Farewell::new("no", End::Filtered);
+    assert_eq!(read(whole.without(&[(0, farewell.clone())])), expected);
+    assert_eq!(read(whole.withheld(&farewell).unwrap()), expected);
 
     let error = parse(&json!({"type": "error", "error": {"type": "api_error", "message": "m"}}));
     assert_eq!(error.choices(&Asked::new(Dialect::Messages, "q", 1)).count(), 0);
     assert_eq!(said(&error.rest_transcripts()), [(User, "api_error\nm")]);
-    assert_eq!(error.withheld("no"), None);
+    assert_eq!(error.withheld(&farewell), None);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Value, json};
 
+use crate::wire::farewell::Farewell;
 use crate::wire::field::is_id;
 use crate::wire::reply::named_event;
 
@@ -13,7 +14,7 @@ use crate::wire::reply::named_event;
 const MAX_KEPT: usize = 4 << 20;
 
 /// A response as a client sees it: its items, and which of them are open.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Default, Debug)]
 pub struct ResponseFrame {
     id: String,
     model: String,
@@ -24,6 +25,8 @@ pub struct ResponseFrame {
     next: u64,
     items: BTreeMap<u64, Item>,
     kept: usize,
+    /// How it ends, once we end it.
+    farewell: Farewell,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -101,12 +104,13 @@ impl ResponseFrame {
         }
     }
 
-    /// What closes the items that are open.
-    pub(in crate::wire) fn closing(&mut self) -> Bytes {
+    /// What closes the items that are open, and says the last words.
+    pub(in crate::wire) fn closing(&mut self, farewell: &Farewell) -> Bytes {
         let mut events = Vec::new();
         if self.ended {
             return Bytes::new();
         }
+        self.farewell = farewell.clone();
         if !self.begun {
             let response = self.response("in_progress", Vec::new());
             events.push(json!({"type": "response.created", "response": response}));
@@ -114,7 +118,29 @@ impl ResponseFrame {
         for (index, item) in &mut self.items {
             item.close(*index, &mut events);
         }
+        if let Some(words) = farewell.last_words() {
+            self.say(words, &mut events);
+        }
         self.numbered(events)
+    }
+
+    /// Says words in an item of their own.
+    fn say(&mut self, words: &str, events: &mut Vec<Value>) {
+        let index = self.items.keys().next_back().map_or(0, |last| last.saturating_add(1));
+        let (begun, item) = (message(SAYS, "in_progress", Vec::new()), said(words, "completed"));
+        let place = |kind: &str, field: &str, value: Value| {
+            json!({"type": kind, "item_id": SAYS, "output_index": index, "content_index": 0,
+                field: value})
+        };
+        events.extend([
+            json!({"type": "response.output_item.added", "output_index": index, "item": begun}),
+            place("response.content_part.added", "part", part("")),
+            place("response.output_text.delta", "delta", words.into()),
+            place("response.output_text.done", "text", words.into()),
+            place("response.content_part.done", "part", part(words)),
+            json!({"type": "response.output_item.done", "output_index": index, "item": item}),
+        ]);
+        self.items.insert(index, Item { value: item, open: false, part: None, summary: None });
     }
 
     /// What ends the stream: the response as far as it has come, and why it goes no further.
@@ -123,8 +149,13 @@ impl ResponseFrame {
             return Bytes::new();
         }
         let output = self.items.values().map(|item| item.value.clone()).collect();
-        let response = self.response("incomplete", output);
-        self.numbered(vec![json!({"type": "response.incomplete", "response": response})])
+        let status = self.farewell.reason("completed", "incomplete");
+        let mut response = self.response(status, output);
+        if let Value::Object(response) = &mut response {
+            response.extend(self.farewell.further.clone());
+        }
+        let kind = format!("response.{status}");
+        self.numbered(vec![json!({"type": kind, "response": response})])
     }
 
     /// An event that says nothing of the response, and so has no number; with these further fields.
@@ -135,11 +166,13 @@ impl ResponseFrame {
     }
 
     /// A response that says these words only.
-    pub(in crate::wire) fn withheld(&self, words: &str) -> Value {
-        let part = json!({"type": "output_text", "text": words, "annotations": []});
-        let message = json!({"id": "msg_withheld", "type": "message", "role": "assistant",
-            "status": "incomplete", "content": [part]});
-        self.response("incomplete", vec![message])
+    pub(in crate::wire) fn whole(&self, farewell: &Farewell) -> Value {
+        let status = farewell.reason("completed", "incomplete");
+        let mut response = self.response(status, vec![said(&farewell.words, status)]);
+        if let Value::Object(response) = &mut response {
+            response.extend(farewell.further.clone());
+        }
+        response
     }
 
     fn response(&self, status: &str, output: Vec<Value>) -> Value {
@@ -173,6 +206,22 @@ impl ResponseFrame {
         }
         bytes.freeze()
     }
+}
+
+/// The id of the message that holds words of ours.
+const SAYS: &str = "msg_wardgate";
+
+/// A message that says these words.
+fn said(words: &str, status: &str) -> Value {
+    message(SAYS, status, vec![part(words)])
+}
+
+fn message(id: &str, status: &str, content: Vec<Value>) -> Value {
+    json!({"id": id, "type": "message", "role": "assistant", "status": status, "content": content})
+}
+
+fn part(text: &str) -> Value {
+    json!({"type": "output_text", "text": text, "annotations": []})
 }
 
 /// The field of an item, or of one of its parts, that a kind of delta goes on with.

@@ -6,6 +6,7 @@ use crate::wire::answer::Answer;
 use crate::wire::asked::Asked;
 use crate::wire::delta;
 use crate::wire::dialect::Dialect;
+use crate::wire::farewell::{End, Farewell};
 use crate::wire::field::Channel::{
     self, Alternatives, Content, Key, Other, Reasoning, Refusal, Tokens, Tool,
 };
@@ -175,7 +176,9 @@ fn a_response_is_one_whole() {
     );
     assert!(choices[0].unread.is_empty() && whole.rest_transcripts().is_empty());
 
-    let withheld: Value = serde_json::from_slice(&whole.without(&[0], "no")).unwrap();
+    let farewell = Farewell::new("no", End::Filtered);
+    let withheld = whole.without(&[(0, farewell.clone())]);
+    let withheld: Value = serde_json::from_slice(&withheld).unwrap();
     assert_eq!((&withheld["id"], &withheld["status"]), (&json!("resp_1"), &json!("incomplete")));
     assert_eq!(withheld["incomplete_details"], json!({"reason": "content_filter"}));
     assert_eq!(withheld["output"][0]["content"][0]["text"], "no");
@@ -187,7 +190,7 @@ fn a_response_is_one_whole() {
     let error = parse(&json!({"error": {"message": "m", "type": "server_error"}}));
     assert_eq!(error.choices(&Asked::new(Dialect::Responses, "q", 1)).count(), 0);
     assert_eq!(said(&error.rest_transcripts()), [(User, "m\nserver_error")]);
-    assert_eq!(error.withheld("no"), None);
+    assert_eq!(error.withheld(&farewell), None);
 }
 
 #[test]

@@ -2,4 +2,6 @@
 
 pub(crate) mod client;
 pub(crate) mod gateway;
+pub(crate) mod speech;
+pub(crate) mod strict;
 pub(crate) mod upstream;
