@@ -17,7 +17,8 @@ use tempfile::TempDir;
 use wardgate::config;
 use wardgate::guard::Classifier;
 use wardgate::llama_guard::{
-    Bos, EngineSettings, Family, Llama, LlamaGuard, ModelConfig, Packed, Prompts, Weights, Window,
+    Bos, EngineSettings, Family, Llama, LlamaGuard, ModelConfig, Packed, Place, Prompts, Weights,
+    Window,
 };
 use wardgate::transcript::{Role, Transcript, Turn};
 
@@ -125,7 +126,7 @@ fn logits_of_every_family_are_those_of_transformers_alone_and_packed() {
         let folder = fixture(family.name);
         let config = ModelConfig::parse(&fs::read(folder.join("config.json")).unwrap()).unwrap();
         let weights = Weights::from_folder(&folder, &mut Sha256::new()).unwrap();
-        let model = Llama::new(config, weights, prompts.longest()).unwrap();
+        let model = Llama::new(config, weights, prompts.longest(), Place::cpu()).unwrap();
         let push = |packed: &mut Packed, title: &str| {
             let (ids, forced) = (ids(&prompts, &turns(&expected, title)), prompts.forced());
             let end = ids.len() - 1;

@@ -16,8 +16,8 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use wardgate::guard::Classifier;
 use wardgate::llama_guard::{
-    Behind, Bos, EngineSettings, Family, Llama, LlamaGuard, ModelConfig, Packed, Prefix, Prompts,
-    Weights, Window,
+    Behind, Bos, EngineSettings, Family, Llama, LlamaGuard, ModelConfig, Packed, Place, Prefix,
+    Prompts, Weights, Window,
 };
 use wardgate::transcript::{Role, Transcript, Turn};
 use wardgate::verdict::Coverage;
@@ -33,11 +33,20 @@ fn fixture(name: &str) -> PathBuf {
     root().join("tests/parity/fixtures").join(name)
 }
 
-fn model(name: &str) -> Llama {
+/// By our own loops, and by candle's kernels, which is what runs on a GPU.
+fn places() -> [Place; 2] {
+    [Place::cpu(), Place::kernels(Device::Cpu, DType::F32)]
+}
+
+fn everywhere() -> impl Iterator<Item = (&'static str, Place)> {
+    CHECKPOINTS.into_iter().flat_map(|name| places().map(|place| (name, place)))
+}
+
+fn model(name: &str, place: Place) -> Llama {
     let folder = fixture(name);
     let config = ModelConfig::parse(&fs::read(folder.join("config.json")).unwrap()).unwrap();
     let weights = Weights::from_folder(&folder, &mut Sha256::new()).unwrap();
-    Llama::new(config, weights, 64).unwrap()
+    Llama::new(config, weights, 64, place).unwrap()
 }
 
 /// The recorded ids and logits of every length.
@@ -68,8 +77,8 @@ fn difference(a: &Tensor, b: &Tensor) -> f32 {
 
 #[test]
 fn logits_are_those_of_transformers_alone_and_packed() {
-    for name in CHECKPOINTS {
-        let model = model(name);
+    for (name, place) in everywhere() {
+        let model = model(name, place);
         let expected = expected(name);
         let mut packed = Packed::default();
         let mut alone = Vec::new();
@@ -93,8 +102,8 @@ fn logits_are_those_of_transformers_alone_and_packed() {
 
 #[test]
 fn reading_few_rows_gives_the_numbers_of_reading_all() {
-    for name in CHECKPOINTS {
-        let model = model(name);
+    for (name, place) in everywhere() {
+        let model = model(name, place);
         let expected = expected(name);
         let mut packed = Packed::default();
         for (ids, _) in &expected {
@@ -109,8 +118,8 @@ fn reading_few_rows_gives_the_numbers_of_reading_all() {
 
 #[test]
 fn what_follows_a_row_does_not_change_it() {
-    for name in CHECKPOINTS {
-        let model = model(name);
+    for (name, place) in everywhere() {
+        let model = model(name, place);
         let (ids, _) = expected(name).pop().unwrap();
         let read = |suffix: &[u32]| {
             let mut packed = Packed::default();
@@ -125,8 +134,8 @@ fn what_follows_a_row_does_not_change_it() {
 
 #[test]
 fn a_kept_beginning_changes_nothing_wherever_it_ends() {
-    for name in CHECKPOINTS {
-        let model = model(name);
+    for (name, place) in everywhere() {
+        let model = model(name, place);
         let (ids, _) = expected(name).pop().unwrap();
         let whole = model.logits(&all_rows(&ids)).unwrap();
         let prefix = Arc::new(Prefix::new(&model, &ids).unwrap());
@@ -154,13 +163,27 @@ fn a_kept_beginning_changes_nothing_wherever_it_ends() {
 }
 
 #[test]
+fn halved_numbers_give_nearly_the_same_logits() {
+    for name in CHECKPOINTS {
+        for (ids, logits) in &expected(name) {
+            let model = model(name, Place::kernels(Device::Cpu, DType::BF16));
+            let ours = model.logits(&all_rows(ids)).unwrap();
+            assert_eq!(ours.dtype(), DType::F32);
+            let far = difference(&ours, logits);
+            let size: f32 = logits.abs().unwrap().max_all().unwrap().to_scalar().unwrap();
+            println!("{name}, {} tokens in bf16: {far:e} of {size}", ids.len());
+            // Eight bits of fraction, through a few layers.
+            assert!(far < size / 16.0, "{name}, {} tokens: {far} of {size}", ids.len());
+        }
+    }
+}
+
+#[test]
 fn long_sequences_agree_with_the_blocks_of_attention_and_with_candles_own_llama() {
     for name in CHECKPOINTS {
         let folder = fixture(name);
         let bytes = fs::read(folder.join("config.json")).unwrap();
         let config = ModelConfig::parse(&bytes).unwrap();
-        let weights = Weights::from_folder(&folder, &mut Sha256::new()).unwrap();
-        let ours = Llama::new(config.clone(), weights, 300).unwrap();
         // candle's own knows no head_dim of its own.
         if config.head_dim * config.heads != config.hidden {
             println!("{name}: candle's own Llama cannot read it");
@@ -168,12 +191,16 @@ fn long_sequences_agree_with_the_blocks_of_attention_and_with_candles_own_llama(
         }
         let ids: Vec<u32> = (0..200).map(|index| index * 37 % 384).collect();
         let theirs = candles_own(&folder, &config, &ids);
-        let mut packed = Packed::default();
-        packed.push(ids.iter().copied().take(70), [69]);
-        packed.push(ids.iter().copied(), [199]);
-        let far = difference(&ours.logits(&packed).unwrap().i(1..2).unwrap(), &theirs);
-        println!("{name}, against candle's own: {far:e}");
-        assert!(far < 1e-4, "{name}: {far}");
+        for place in places() {
+            let weights = Weights::from_folder(&folder, &mut Sha256::new()).unwrap();
+            let ours = Llama::new(config.clone(), weights, 300, place.clone()).unwrap();
+            let mut packed = Packed::default();
+            packed.push(ids.iter().copied().take(70), [69]);
+            packed.push(ids.iter().copied(), [199]);
+            let far = difference(&ours.logits(&packed).unwrap().i(1..2).unwrap(), &theirs);
+            println!("{name} on {place}, against candle's own: {far:e}");
+            assert!(far < 1e-4, "{name}: {far}");
+        }
     }
 }
 

@@ -7,10 +7,8 @@ use std::ops::Range;
 
 use candle_core::{Result, Tensor};
 
-use crate::llama_guard::kernels::Softmax;
 use crate::llama_guard::prefix::Behind;
-
-const BLOCK: usize = 64;
+use crate::llama_guard::steps::{Sight, Steps};
 
 /// Rows of queries that look at the keys of one sequence.
 pub(super) struct Span {
@@ -20,6 +18,27 @@ pub(super) struct Span {
     pub(super) keys: Range<usize>,
     /// What of the sequence is kept from before, and not in the key tensor.
     pub(super) behind: Option<Behind>,
+    /// The queries, cut into blocks.
+    pub(super) blocks: Vec<Block>,
+}
+
+/// Some rows of queries that attend together.
+pub(super) struct Block {
+    pub(super) rows: usize,
+    /// How many keys any of them sees.
+    pub(super) seen: usize,
+    pub(super) sight: Sight,
+}
+
+impl Block {
+    /// The blocks of query rows that see as many keys of their sequence as `limits` says.
+    pub(super) fn all(steps: &Steps, limits: &[usize], group: usize) -> Result<Vec<Self>> {
+        let of = |limits: &[usize]| {
+            let seen = limits.iter().copied().max().unwrap_or(0);
+            Ok(Self { rows: limits.len(), seen, sight: steps.sight(limits, group)? })
+        };
+        limits.chunks(steps.block()).map(of).collect()
+    }
 }
 
 /// The keys and values of one layer, `[tokens, kv_heads * dim]` each.
@@ -49,25 +68,21 @@ pub(super) struct Heads {
     pub(super) scale: f32,
 }
 
-/// Attention of `q` `[rows, heads * dim]` over keys and values.
-///
-/// `limits` says for every query row how many keys of its sequence it sees. Strided views will do
-/// for all three.
+/// Attention of `q` `[rows, heads * dim]` over keys and values. Strided views will do for all three.
 pub(super) fn attend(
+    steps: &Steps,
     heads: &Heads,
     q: &Tensor,
     keys: &Keys<'_>,
     spans: &[Span],
-    limits: &[usize],
 ) -> Result<Tensor> {
     let group = heads.queries / heads.keys;
     let mut pieces = Vec::new();
     for span in spans {
         let (all_keys, all_values) = keys.of(span)?;
-        for start in span.queries.clone().step_by(BLOCK) {
-            let rows = BLOCK.min(span.queries.end - start);
-            let limits = limits.get(start..start + rows).unwrap_or_default();
-            let seen = limits.iter().copied().max().unwrap_or(0);
+        let mut start = span.queries.start;
+        for Block { rows, seen, sight } in &span.blocks {
+            let (rows, seen) = (*rows, *seen);
             let queries = q
                 .narrow(0, start, rows)?
                 .reshape((rows, heads.keys, group, heads.dim))?
@@ -77,8 +92,7 @@ pub(super) fn attend(
                 .narrow(0, 0, seen)?
                 .reshape((seen, heads.keys, heads.dim))?
                 .permute((1, 2, 0))?;
-            let scores = queries.matmul(&keys)?;
-            scores.inplace_op1(&Softmax { scale: heads.scale, limits, repeat: group })?;
+            let scores = steps.softmax(queries.matmul(&keys)?, heads.scale, sight, group)?;
             let values = all_values
                 .narrow(0, 0, seen)?
                 .reshape((seen, heads.keys, heads.dim))?
@@ -89,6 +103,7 @@ pub(super) fn attend(
                 .transpose(0, 1)?
                 .reshape((rows, heads.queries * heads.dim))?;
             pieces.push(block);
+            start += rows;
         }
     }
     match pieces.as_slice() {

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::llama_guard::choice::DeviceChoice;
 use crate::llama_guard::engine::{Files, LlamaGuard};
 use crate::llama_guard::family::Family;
 use crate::llama_guard::fault::LoadFault;
@@ -29,11 +30,18 @@ struct Manifest {
 }
 
 /// The guard that is compiled into the binary, loaded and tested.
+///
+/// It is computed on the CPU, whatever there is: on a GPU it would be no quicker, and rounded.
 pub fn embedded() -> Result<LlamaGuard, LoadFault> {
     let Manifest { window } = serde_json::from_slice(MANIFEST)
         .map_err(|error| LoadFault::file("manifest.json", error))?;
-    let settings =
-        EngineSettings { name: "embedded".to_owned(), bos: Bos::None, window, max_tokens: 4096 };
+    let settings = EngineSettings {
+        name: "embedded".to_owned(),
+        bos: Bos::None,
+        window,
+        device: DeviceChoice::Cpu,
+        ..EngineSettings::default()
+    };
     let mut digest = Sha256::new();
     let weights = Weights::from_bytes(WEIGHTS, &mut digest)?;
     let model = settings.name.clone();

@@ -3,17 +3,19 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use candle_core::{IndexOp, Tensor};
+use candle_core::{DType, Device, IndexOp, Tensor};
 use sha2::{Digest, Sha256};
 
 use crate::guard::{Classifier, Engine, GuardCard};
 use crate::transcript::Transcript;
 use crate::verdict::{Coverage, Judgement, Scores, Unscored};
 
+use crate::llama_guard::choice::DeviceChoice;
 use crate::llama_guard::config::{self, ModelConfig};
 use crate::llama_guard::family::Family;
 use crate::llama_guard::fault::LoadFault;
 use crate::llama_guard::forward::{Llama, Packed};
+use crate::llama_guard::place::Place;
 use crate::llama_guard::prefix::Prefixes;
 use crate::llama_guard::prompt::{self, Prompted, Prompts, WindowPrompt};
 use crate::llama_guard::score::scores;
@@ -70,11 +72,14 @@ impl LlamaGuard {
         let Files { model: name, config, tokenizer, weights, mut digest } = files;
         digest.update(config);
         digest.update(tokenizer);
-        digest.update(format!("{settings:?}"));
+        let place = Place::find(settings.device)?;
+        let what = EngineSettings { device: DeviceChoice::default(), ..settings.clone() };
+        digest.update(format!("{what:?} {}", place.dtype_name()));
         let config = ModelConfig::parse(config)?;
         let prompts = Prompts::new(tokenizer, family, &settings)?;
         fits(&config, &prompts)?;
-        let model = Llama::new(config, weights, prompts.longest())?;
+        let (dtype, device) = (place.dtype_name().to_owned(), place.to_string());
+        let model = Llama::new(config, weights, prompts.longest(), place)?;
         let codes = model.head().rows(&prompts.words().codes).map_err(failed)?;
         let card = GuardCard {
             name: settings.name,
@@ -83,8 +88,8 @@ impl LlamaGuard {
             engine: Some(Engine {
                 model: name,
                 family: prompts.family().name.to_owned(),
-                dtype: "f32".to_owned(),
-                device: "cpu".to_owned(),
+                dtype,
+                device,
             }),
             warnings,
         };
@@ -147,7 +152,8 @@ impl LlamaGuard {
         }
         let hidden = self.model.hidden(&packed)?.reshape((windows.len(), 2, ()))?;
         let verdicts = self.model.head().logits(&hidden.i((.., 0))?)?;
-        let codes = hidden.i((.., 1))?.contiguous()?.matmul(&self.codes.t()?)?;
+        let forced = hidden.i((.., 1))?.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
+        let codes = forced.contiguous()?.matmul(&self.codes.t()?)?;
         Ok(verdicts.to_vec2()?.into_iter().zip(codes.to_vec2()?).collect())
     }
 
@@ -216,7 +222,7 @@ fn merge(
     readings: &mut impl Iterator<Item = Result<Scores, Unscored>>,
 ) -> Judgement {
     let coverage = Coverage { read: 0, total: units(prompted.total) };
-    let mut judgement = Judgement { readings: Vec::new(), coverage, unscored: None };
+    let mut judgement = Judgement { coverage, ..Judgement::default() };
     for window in &prompted.windows {
         match readings.next().unwrap_or(Err(Unscored::GuardDown)) {
             Ok(scores) => {

@@ -1,34 +1,34 @@
 //! The Llama forward pass over packed sequences: several prompts as one long row of tokens, each
 //! with its own positions, and logits only at the rows that are asked for.
 
-use candle_core::{DType, Device, IndexOp, Result, Tensor};
+use candle_core::{Result, Tensor};
 
-use crate::llama_guard::attention::{Heads, Keys, Span, attend};
+use crate::llama_guard::attention::{Block, Heads, Keys, Span, attend};
 use crate::llama_guard::config::{ModelConfig, Rope};
 use crate::llama_guard::fault::LoadFault;
 use crate::llama_guard::head::Head;
-use crate::llama_guard::kernels::{Add, Gated, Norm, Rotate};
+use crate::llama_guard::place::Place;
 use crate::llama_guard::prefix::Behind;
+use crate::llama_guard::steps::{Steps, Turns};
 use crate::llama_guard::weights::Weights;
 
-/// A Llama model in f32 on the CPU.
+/// A Llama model on a device.
 pub struct Llama {
     config: ModelConfig,
     /// As narrow as its file has it.
     embedding: Tensor,
     layers: Vec<Layer>,
-    norm: Vec<f32>,
+    norm: Tensor,
     head: Head,
-    /// Cosines and sines of every position up to the longest prompt.
-    angles: Vec<f32>,
+    steps: Steps,
 }
 
 struct Layer {
-    before_attention: Vec<f32>,
+    before_attention: Tensor,
     /// Query, key and value projections, one below the other, transposed.
     qkv: Tensor,
     out: Tensor,
-    before_inner: Vec<f32>,
+    before_inner: Tensor,
     /// Gate and up projections, one below the other, transposed.
     gate_up: Tensor,
     down: Tensor,
@@ -79,29 +79,31 @@ impl Packed {
 }
 
 impl Llama {
-    /// Takes the model out of `weights`; prompts of up to `positions` tokens can be read.
+    /// Takes the model out of `weights` to a device; prompts of up to `positions` tokens can be read.
     pub fn new(
         config: ModelConfig,
         mut weights: Weights,
         positions: usize,
+        place: Place,
     ) -> std::result::Result<Self, LoadFault> {
         let ModelConfig { hidden, inner, vocab, .. } = config;
         let (q, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
         let embedding = weights.take_as_stored("model.embed_tokens.weight", &[vocab, hidden])?;
+        let embedding = embedding.to_device(&place.device).map_err(unexpected)?;
         let mut layers = Vec::with_capacity(config.layers);
         for layer in 0..config.layers {
             let mut take = |name: &str, shape: &[usize]| {
-                weights.take(&format!("model.layers.{layer}.{name}.weight"), shape)
+                weights.take(&format!("model.layers.{layer}.{name}.weight"), shape, &place)
             };
             layers.push(Layer {
-                before_attention: numbers(take("input_layernorm", &[hidden])?)?,
+                before_attention: take("input_layernorm", &[hidden])?,
                 qkv: join(&[
                     take("self_attn.q_proj", &[q, hidden])?,
                     take("self_attn.k_proj", &[kv, hidden])?,
                     take("self_attn.v_proj", &[kv, hidden])?,
                 ])?,
                 out: join(&[take("self_attn.o_proj", &[hidden, q])?])?,
-                before_inner: numbers(take("post_attention_layernorm", &[hidden])?)?,
+                before_inner: take("post_attention_layernorm", &[hidden])?,
                 gate_up: join(&[
                     take("mlp.gate_proj", &[inner, hidden])?,
                     take("mlp.up_proj", &[inner, hidden])?,
@@ -109,15 +111,16 @@ impl Llama {
                 down: join(&[take("mlp.down_proj", &[hidden, inner])?])?,
             });
         }
-        let norm = numbers(weights.take("model.norm.weight", &[hidden])?)?;
+        let norm = weights.take("model.norm.weight", &[hidden], &place)?;
         let head = if config.tied {
             embedding.clone()
         } else {
             weights.take_as_stored("lm_head.weight", &[vocab, hidden])?
         };
-        let head = Head::new(head).map_err(unexpected)?;
+        let head = Head::new(head, &place).map_err(unexpected)?;
         let angles = angles(&config.rope, config.head_dim, positions.min(config.max_positions));
-        Ok(Self { config, embedding, layers, norm, head, angles })
+        let steps = Steps::new(place, angles, config.head_dim);
+        Ok(Self { config, embedding, layers, norm, head, steps })
     }
 
     /// The shape of the model.
@@ -146,7 +149,7 @@ impl Llama {
         }
         // Behind the last layer nobody looks at the rows that are not read.
         let x = self.last_layer(last, &x, &plan)?;
-        x.apply_op1_no_bwd(&Norm { weight: &self.norm, eps: self.config.norm_eps })
+        self.steps.norm(&x, &self.norm, self.config.norm_eps)
     }
 
     /// The rotated keys and the values of a sequence in every layer, `[tokens, kv_heads * head_dim]`
@@ -169,12 +172,12 @@ impl Llama {
     }
 
     fn plan(&self, packed: &Packed) -> Result<Plan> {
-        Plan::new(packed, self.angles.len() / self.config.head_dim)
+        Plan::new(packed, &self.steps, self.config.heads / self.config.kv_heads)
     }
 
     fn embed(&self, packed: &Packed) -> Result<Tensor> {
-        let ids = Tensor::new(packed.ids.as_slice(), &Device::Cpu)?;
-        self.embedding.index_select(&ids, 0)?.to_dtype(DType::F32)
+        let ids = Tensor::new(packed.ids.as_slice(), &self.steps.place.device)?;
+        self.embedding.index_select(&ids, 0)?.to_dtype(self.steps.place.dtype)
     }
 
     /// What the layer makes of its input, and its queries, keys and values side by side.
@@ -186,28 +189,30 @@ impl Llama {
         plan: &Plan,
     ) -> Result<(Tensor, Tensor)> {
         let (q, kv) = self.widths();
-        let h = x.apply_op1_no_bwd(&self.norm_of(&layer.before_attention))?;
-        let qkv = h.matmul(&layer.qkv)?;
-        self.rotate(&qkv, self.config.heads + self.config.kv_heads, &plan.positions)?;
+        let h = self.norm_with(x, &layer.before_attention)?;
+        let heads = self.config.heads + self.config.kv_heads;
+        let qkv = self.steps.rotate(h.matmul(&layer.qkv)?, heads, &plan.turns)?;
         let attended = attend(
+            &self.steps,
             &self.heads(),
             &qkv.narrow(1, 0, q)?,
             &Keys { number, keys: &qkv.narrow(1, q, kv)?, values: &qkv.narrow(1, q + kv, kv)? },
             &plan.spans,
-            &plan.limits,
         )?;
         Ok((self.behind_attention(layer, x, &attended)?, qkv))
     }
 
     fn last_layer(&self, layer: &Layer, x: &Tensor, plan: &Plan) -> Result<Tensor> {
         let (q, kv) = self.widths();
-        let h = x.apply_op1_no_bwd(&self.norm_of(&layer.before_attention))?;
+        let (steps, ModelConfig { heads, kv_heads, .. }) = (&self.steps, &self.config);
+        let h = self.norm_with(x, &layer.before_attention)?;
         let keys_values = h.matmul(&layer.qkv.narrow(1, q, 2 * kv)?)?;
-        self.rotate(&keys_values, self.config.kv_heads, &plan.positions)?;
-        let rows = Tensor::new(plan.read_rows.as_slice(), &Device::Cpu)?;
+        let keys_values = steps.rotate(keys_values, *kv_heads, &plan.turns)?;
+        let rows = Tensor::new(plan.read_rows.as_slice(), &steps.place.device)?;
         let queries = h.index_select(&rows, 0)?.matmul(&layer.qkv.narrow(1, 0, q)?)?;
-        self.rotate(&queries, self.config.heads, &plan.read_positions)?;
+        let queries = steps.rotate(queries, *heads, &plan.read_turns)?;
         let attended = attend(
+            steps,
             &self.heads(),
             &queries,
             &Keys {
@@ -216,27 +221,19 @@ impl Llama {
                 values: &keys_values.narrow(1, kv, kv)?,
             },
             &plan.read_spans,
-            &plan.read_limits,
         )?;
         self.behind_attention(layer, &x.index_select(&rows, 0)?, &attended)
     }
 
     fn behind_attention(&self, layer: &Layer, x: &Tensor, attended: &Tensor) -> Result<Tensor> {
-        let x1 = attended.matmul(&layer.out)?;
-        x1.inplace_op2(x, &Add)?;
-        let h = x1.apply_op1_no_bwd(&self.norm_of(&layer.before_inner))?;
-        let x2 = h.matmul(&layer.gate_up)?.apply_op1_no_bwd(&Gated)?.matmul(&layer.down)?;
-        x2.inplace_op2(&x1, &Add)?;
-        Ok(x2)
+        let x = self.steps.add(attended.matmul(&layer.out)?, x)?;
+        let h = self.norm_with(&x, &layer.before_inner)?;
+        let inner = self.steps.gated(&h.matmul(&layer.gate_up)?)?;
+        self.steps.add(inner.matmul(&layer.down)?, &x)
     }
 
-    fn rotate(&self, x: &Tensor, heads: usize, positions: &[usize]) -> Result<()> {
-        let head_dim = self.config.head_dim;
-        x.inplace_op1(&Rotate { table: &self.angles, positions, heads, head_dim })
-    }
-
-    fn norm_of<'a>(&self, weight: &'a [f32]) -> Norm<'a> {
-        Norm { weight, eps: self.config.norm_eps }
+    fn norm_with(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+        self.steps.norm(x, weight, self.config.norm_eps)
     }
 
     fn widths(&self) -> (usize, usize) {
@@ -252,26 +249,20 @@ impl Llama {
 
 /// Where every row of a packed batch stands.
 struct Plan {
-    positions: Vec<usize>,
-    limits: Vec<usize>,
+    turns: Turns,
     spans: Vec<Span>,
     read_rows: Vec<u32>,
-    read_positions: Vec<usize>,
-    read_limits: Vec<usize>,
+    read_turns: Turns,
     read_spans: Vec<Span>,
 }
 
 impl Plan {
-    fn new(packed: &Packed, longest: usize) -> Result<Self> {
-        let mut plan = Self {
-            positions: Vec::with_capacity(packed.ids.len()),
-            limits: Vec::with_capacity(packed.ids.len()),
-            spans: Vec::new(),
-            read_rows: Vec::new(),
-            read_positions: Vec::new(),
-            read_limits: Vec::new(),
-            read_spans: Vec::new(),
-        };
+    /// The plan for a device; `group` query heads share a key head.
+    fn new(packed: &Packed, steps: &Steps, group: usize) -> Result<Self> {
+        let longest = steps.positions();
+        let (mut positions, mut read_positions) = (Vec::new(), Vec::new());
+        let (mut spans, mut read_spans) = (Vec::new(), Vec::new());
+        let mut read_rows = Vec::new();
         for Sequence { length, behind, reads } in &packed.sequences {
             let kept = behind.as_ref().map_or(0, |behind| behind.tokens);
             let whole = kept + length;
@@ -281,30 +272,35 @@ impl Plan {
             if reads.iter().any(|row| !(kept..whole).contains(row)) {
                 candle_core::bail!("of {whole} tokens, {kept} of them kept, {reads:?} are read");
             }
-            let start = plan.positions.len();
-            plan.positions.extend(kept..whole);
-            plan.limits.extend(kept + 1..=whole);
+            let start = positions.len();
+            positions.extend(kept..whole);
             let keys = start..start + length;
-            plan.spans.push(Span {
+            let limits: Vec<usize> = (kept + 1..=whole).collect();
+            spans.push(Span {
                 queries: keys.clone(),
                 keys: keys.clone(),
                 behind: behind.clone(),
+                blocks: Block::all(steps, &limits, group)?,
             });
-            let first = plan.read_positions.len();
+            let first = read_positions.len();
             for row in reads {
-                let absolute =
-                    u32::try_from(start + row - kept).map_err(candle_core::Error::wrap)?;
-                plan.read_rows.push(absolute);
-                plan.read_positions.push(*row);
-                plan.read_limits.push(row + 1);
+                let absolute = start + row - kept;
+                read_rows.push(u32::try_from(absolute).map_err(candle_core::Error::wrap)?);
+                read_positions.push(*row);
             }
-            let queries = first..plan.read_positions.len();
-            plan.read_spans.push(Span { queries, keys, behind: behind.clone() });
+            let limits: Vec<usize> = reads.iter().map(|row| row + 1).collect();
+            read_spans.push(Span {
+                queries: first..read_positions.len(),
+                keys,
+                behind: behind.clone(),
+                blocks: Block::all(steps, &limits, group)?,
+            });
         }
-        if plan.read_rows.is_empty() {
+        if read_rows.is_empty() {
             candle_core::bail!("nothing is read");
         }
-        Ok(plan)
+        let (turns, read_turns) = (steps.turns(positions)?, steps.turns(read_positions)?);
+        Ok(Self { turns, spans, read_rows, read_turns, read_spans })
     }
 }
 
@@ -344,10 +340,6 @@ fn float(number: usize) -> f32 {
 /// The matrices one below the other, transposed in memory, which is the order a product reads.
 fn join(parts: &[Tensor]) -> std::result::Result<Tensor, LoadFault> {
     Tensor::cat(parts, 0).and_then(|joined| joined.t()?.contiguous()).map_err(unexpected)
-}
-
-fn numbers(tensor: Tensor) -> std::result::Result<Vec<f32>, LoadFault> {
-    tensor.i(..).and_then(|tensor| tensor.to_vec1()).map_err(unexpected)
 }
 
 fn unexpected(error: candle_core::Error) -> LoadFault {

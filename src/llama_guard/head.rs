@@ -9,26 +9,38 @@ use pulp::{Arch, Simd, WithSimd, as_arrays};
 use rayon::prelude::*;
 
 use crate::llama_guard::kernels::slice;
+use crate::llama_guard::place::Place;
 
 /// The rows of all tokens, `[vocab, hidden]`, in f32, f16 or bf16.
 pub(super) struct Head(Tensor);
 
 impl Head {
-    pub(super) fn new(rows: Tensor) -> Result<Self> {
-        let rows = rows.contiguous()?;
+    /// Takes the rows to a device.
+    pub(super) fn new(rows: Tensor, place: &Place) -> Result<Self> {
+        let rows = rows.to_device(&place.device)?.contiguous()?;
+        if !place.device.is_cpu() {
+            return Ok(Self(rows.to_dtype(place.dtype)?));
+        }
         // See `from_f16`.
         let is_narrow = rows.dtype() != DType::F16 || is_finite(&rows)?;
         Ok(Self(if is_narrow { rows } else { rows.to_dtype(DType::F32)? }))
     }
 
-    /// The rows of some tokens, in f32: `[ids, hidden]`.
+    /// The rows of some tokens, in f32 on the CPU: `[ids, hidden]`.
     pub(super) fn rows(&self, ids: &[u32]) -> Result<Tensor> {
-        self.0.index_select(&Tensor::new(ids, &Device::Cpu)?, 0)?.to_dtype(DType::F32)
+        let ids = Tensor::new(ids, self.0.device())?;
+        self.0.index_select(&ids, 0)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)
     }
 
-    /// The logits of every token for some hidden states `[reads, hidden]`: `[reads, vocab]`.
+    /// The logits of every token for some hidden states `[reads, hidden]`, in f32 on the CPU:
+    /// `[reads, vocab]`.
     pub(super) fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.0.apply_op2_no_bwd(&hidden.contiguous()?, &Products)
+        if self.0.device().is_cpu() {
+            let hidden = hidden.to_dtype(DType::F32)?.contiguous()?;
+            return self.0.apply_op2_no_bwd(&hidden, &Products);
+        }
+        let logits = hidden.contiguous()?.matmul(&self.0.t()?)?;
+        logits.to_dtype(DType::F32)?.to_device(&Device::Cpu)
     }
 }
 
@@ -190,7 +202,7 @@ fn from_f16(bits: u16) -> f32 {
 mod tests {
     use candle_core::{DType, Device, Tensor};
 
-    use super::{Head, from_bf16, from_f16};
+    use super::{Head, Place, from_bf16, from_f16};
 
     #[test]
     fn narrow_numbers_are_widened_to_the_same() {
@@ -209,7 +221,7 @@ mod tests {
     fn what_is_not_finite_stays_so() {
         for bad in [f32::NAN, f32::INFINITY] {
             let rows = Tensor::new(&[[1.0, bad], [2.0, 3.0]], &Device::Cpu).unwrap();
-            let head = Head::new(rows.to_dtype(DType::F16).unwrap()).unwrap();
+            let head = Head::new(rows.to_dtype(DType::F16).unwrap(), &Place::cpu()).unwrap();
             let hidden = Tensor::new(&[[1_f32, 1.0]], &Device::Cpu).unwrap();
             let logits: Vec<Vec<f32>> = head.logits(&hidden).unwrap().to_vec2().unwrap();
             assert!(!logits[0][0].is_finite(), "{logits:?}");
@@ -226,7 +238,7 @@ mod tests {
                 let head = head.to_dtype(dtype).unwrap();
                 let wide = head.to_dtype(DType::F32).unwrap();
                 let theirs = hidden.matmul(&wide.t().unwrap()).unwrap();
-                let ours = Head::new(head).unwrap().logits(&hidden).unwrap();
+                let ours = Head::new(head, &Place::cpu()).unwrap().logits(&hidden).unwrap();
                 let far = (ours - theirs).unwrap().abs().unwrap().max_all().unwrap();
                 let far = far.to_scalar::<f32>().unwrap();
                 assert!(far < 1e-4, "{vocab} x {width}, {reads} reads, {dtype:?}: {far}");

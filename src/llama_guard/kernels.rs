@@ -1,9 +1,11 @@
-//! The element-wise parts of the forward pass, each one pass over its numbers.
+//! The element-wise parts of the forward pass in f32 on the CPU, each one pass over its numbers.
 //!
 //! candle's own do the same with an allocation and a pass for every operator, which is most of the
 //! time of a small model.
 
-use candle_core::{CpuStorage, CustomOp1, InplaceOp1, InplaceOp2, Layout, Result, Shape, bail};
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, InplaceOp1, InplaceOp2, Layout, Result, Shape, bail,
+};
 use pulp::{Arch, NullaryFnOnce};
 
 /// Runs a loop compiled for the widest vectors that this processor has, found out at run time: the
@@ -166,20 +168,26 @@ impl InplaceOp2 for Add {
 }
 
 /// Root-mean-square norm of every row, times a weight.
-pub(super) struct Norm<'a> {
-    pub(super) weight: &'a [f32],
+pub(super) struct Norm {
     pub(super) eps: f32,
 }
 
-impl CustomOp1 for Norm<'_> {
+impl CustomOp2 for Norm {
     fn name(&self) -> &'static str {
         "norm"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        storage: &CpuStorage,
+        layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let (_, width) = layout.shape().dims2()?;
-        if width != self.weight.len() {
-            bail!("norm: rows of {width} for {} weights", self.weight.len());
+        let weight = slice(weight, weight_layout)?;
+        if width != weight.len() {
+            bail!("norm: rows of {width} for {} weights", weight.len());
         }
         let data = slice(storage, layout)?;
         let mut out = vec![0.0; data.len()];
@@ -188,9 +196,9 @@ impl CustomOp1 for Norm<'_> {
             #[inline(always)]
             |out| {
                 for (row, out) in data.chunks_exact(width).zip(out) {
-                    let scale = 1.0
-                        / (sum_of(row, |number| number * number) / count(width) + self.eps).sqrt();
-                    for ((out, number), weight) in out.iter_mut().zip(row).zip(self.weight) {
+                    let squares = sum_of(row, |number| number * number);
+                    let scale = 1.0 / (squares / count(width) + self.eps).sqrt();
+                    for ((out, number), weight) in out.iter_mut().zip(row).zip(weight) {
                         *out = number * scale * weight;
                     }
                 }

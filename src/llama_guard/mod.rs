@@ -10,6 +10,7 @@
 
 #[cfg(feature = "candle")]
 mod attention;
+mod choice;
 mod config;
 #[cfg(feature = "candle")]
 mod embedded;
@@ -24,6 +25,8 @@ mod head;
 #[cfg(feature = "candle")]
 mod kernels;
 #[cfg(feature = "candle")]
+mod place;
+#[cfg(feature = "candle")]
 mod prefix;
 #[cfg(feature = "candle")]
 mod prompt;
@@ -33,8 +36,11 @@ mod score;
 #[cfg(feature = "candle")]
 mod settings;
 #[cfg(feature = "candle")]
+mod steps;
+#[cfg(feature = "candle")]
 mod weights;
 
+pub use choice::DeviceChoice;
 pub use config::{Llama3Scaling, ModelConfig, Rope};
 #[cfg(feature = "candle")]
 pub use embedded::embedded;
@@ -44,6 +50,8 @@ pub use family::Family;
 pub use fault::LoadFault;
 #[cfg(feature = "candle")]
 pub use forward::{Llama, Packed};
+#[cfg(feature = "candle")]
+pub use place::Place;
 #[cfg(feature = "candle")]
 pub use prefix::{Behind, Prefix};
 #[cfg(feature = "candle")]

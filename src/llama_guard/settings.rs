@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::llama_guard::choice::DeviceChoice;
+
 /// Whether a prompt begins with the begin-of-text token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -43,6 +45,8 @@ pub struct EngineSettings {
     /// The longest prompt, with everything in it. Meta gives 4096 for Llama Guard 2, half of what
     /// its base model takes.
     pub max_tokens: usize,
+    /// Where it is computed.
+    pub device: DeviceChoice,
 }
 
 impl Default for EngineSettings {
@@ -52,6 +56,7 @@ impl Default for EngineSettings {
             bos: Bos::default(),
             window: Window::default(),
             max_tokens: 4096,
+            device: DeviceChoice::default(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Weights out of safetensors: a single file, shards named by an index, or bytes in memory.
 //!
-//! Every tensor is asked for by name and shape, on the CPU, as f32 or as its file has it. Files are read, not
+//! Every tensor is asked for by name and shape, and comes as a device wants it or as its file has it. Files are read, not
 //! mapped: a file cut short while it is mapped would end the whole process.
 
 use std::borrow::Cow;
@@ -14,6 +14,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::llama_guard::fault::LoadFault;
+use crate::llama_guard::place::Place;
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -93,10 +94,16 @@ impl Weights {
         Ok(())
     }
 
-    /// Takes a tensor out as f32; it must have this shape.
-    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, LoadFault> {
+    /// Takes a tensor out to a device, in its numbers; it must have this shape.
+    pub fn take(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        place: &Place,
+    ) -> Result<Tensor, LoadFault> {
         self.take_as_stored(name, shape)?
-            .to_dtype(DType::F32)
+            .to_device(&place.device)
+            .and_then(|tensor| tensor.to_dtype(place.dtype))
             .map_err(|error| tensor_fault(&self.files.join(", "), name, root(error)))
     }
 
