@@ -50,5 +50,5 @@ fn policy(rules: usize) -> wardgate::policy::Policy {
 /// What a guard finds in a harmless text.
 fn scores() -> Scores {
     let share = Score::new(0.01).expect("a probability");
-    Scores { unsafe_: Score::new(0.11).expect("a probability"), first: vec![share; 11] }
+    Scores::new(Score::new(0.11).expect("a probability"), vec![share; 11])
 }

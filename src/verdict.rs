@@ -6,6 +6,7 @@ use std::ops::{AddAssign, Range};
 use serde::Serialize;
 
 use crate::taxonomy::Category;
+use crate::transcript::Reading;
 
 /// A probability: finite, in 0..=1.
 #[derive(Clone, Copy, PartialEq, PartialOrd, Debug, Default, Serialize)]
@@ -51,9 +52,16 @@ pub struct Scores {
     /// Per category, in the taxonomy's order: p(unsafe) times the probability that this category is
     /// the *first* one listed. A lower bound of "the category is listed"; sums to at most `unsafe_`.
     pub first: Vec<Score>,
+    /// As what the text was taken.
+    pub reading: Reading,
 }
 
 impl Scores {
+    /// The scores of a text as it stands.
+    pub fn new(unsafe_: Score, first: Vec<Score>) -> Self {
+        Self { unsafe_, first, reading: Reading::Faithful }
+    }
+
     /// The score of one category; zero for a category of another taxonomy.
     pub fn category(&self, category: Category) -> Score {
         self.first.get(category.index()).copied().unwrap_or(Score::ZERO)
@@ -138,7 +146,7 @@ pub struct Span {
 /// none.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Judgement {
-    /// One per text and window read.
+    /// One per text, reading of it and window read.
     pub readings: Vec<Scores>,
     /// What was pointed at.
     pub spans: Vec<Span>,

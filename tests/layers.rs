@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The floors, ground first. `lib.rs` is the title page and stands on none.
 const FLOORS: &[&[&str]] = &[
     &["taxonomy", "transcript", "telemetry"],
-    &["verdict"],
+    &["verdict", "reading"],
     &["wire", "policy", "guard"],
     &["tenant", "enforce", "audit", "llama_guard", "hub"],
     &["gateway", "admin"],
@@ -25,6 +25,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("candle_", &["llama_guard"]),
     ("tokenizers", &["llama_guard"]),
     ("anyhow", &["cli"]),
+    ("unicode_", &["reading"]),
     ("ureq", &["hub"]),
     ("brotli_decompressor", &["gateway"]),
     ("flate2", &["gateway"]),
@@ -32,7 +33,7 @@ const RESERVED: &[(&str, &[&str])] = &[
 ];
 
 /// What a module must not name although its floor would allow it: machines without I/O.
-const PURE: &[&str] = &["wire", "policy", "enforce", "guard/scheduler"];
+const PURE: &[&str] = &["reading", "wire", "policy", "enforce", "guard/scheduler"];
 const IMPURE: &[&str] =
     &["std::fs", "std::net", "std::env", "Instant::now", "SystemTime", "tokio::", "thread::spawn"];
 

@@ -80,12 +80,16 @@ impl PhaseRecord {
             Some((taxonomy.code(category).to_owned(), round(score)))
         });
         let rule = |fired: &Fired| {
-            json!({
+            let mut rule = json!({
                 "on": fired.on,
                 "action": fired.action.as_str(),
                 "threshold": round(fired.threshold),
                 "score": round(fired.score),
-            })
+            });
+            if !fired.reading.is_faithful() {
+                rule["reading"] = fired.reading.as_str().into();
+            }
+            rule
         };
         Self {
             decision: decision.action.as_str(),

@@ -16,7 +16,7 @@ use crate::config::{self, GuardModel, Settings};
 use crate::guard::{self, Guard, Lane};
 use crate::policy::{self, Phase, Policy, decide};
 use crate::taxonomy::Taxonomy;
-use crate::transcript::Transcript;
+use crate::transcript::{Reading, Transcript};
 use crate::verdict::{Judgement, Unscored};
 use crate::wire::{Dialect, Request};
 
@@ -196,7 +196,11 @@ impl Classify {
         output::say(&format!("decision  {} ({})", decision.action.as_str(), policy.label()))?;
         for fired in &decision.rules {
             let (action, threshold) = (fired.action.as_str(), fired.threshold);
-            output::say(&format!("  {} reached {action} at {threshold}", fired.on))?;
+            let reading = match fired.reading {
+                Reading::Faithful => String::new(),
+                reading => format!(" ({})", reading.as_str()),
+            };
+            output::say(&format!("  {} reached {action} at {threshold}{reading}", fired.on))?;
         }
         output::say(&format!("time      {ms:.1} ms"))
     }

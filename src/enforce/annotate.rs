@@ -101,7 +101,7 @@ mod tests {
     fn annotation() -> Annotation {
         let taxonomy = Taxonomy::new([("A", "a"), ("B", "b")]);
         let score = |value| Score::new(value).unwrap();
-        let scores = Scores { unsafe_: score(0.5), first: vec![score(0.25), score(0.0001)] };
+        let scores = Scores::new(score(0.5), vec![score(0.25), score(0.0001)]);
         let prompt = Summary::new(&Judgement::read(scores, 3), &taxonomy, "annotate");
         Annotation {
             exchange: "01J".to_owned(),

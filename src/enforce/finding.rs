@@ -99,7 +99,7 @@ mod tests {
         let taxonomy = Taxonomy::new([("A", "a"), ("B", "b"), ("C", "c")]);
         let score = |value| Score::new(value).unwrap();
         let first = scores.into_iter().map(score).collect();
-        let judgement = Judgement::read(Scores { unsafe_: Score::ONE, first }, 1);
+        let judgement = Judgement::read(Scores::new(Score::ONE, first), 1);
         let found = results(&findings(&judgement, &taxonomy, blocked_on));
         assert_eq!(Value::Object(found), expected);
     }

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::enforce::holdback::Settings;
+use crate::reading::is_invisible;
 use crate::wire::Channel;
 use crate::wire::field::Piece;
 use crate::wire::sentences::ends_sentence;
-use crate::wire::unescape::readings;
 
 /// How many tool calls of one choice are kept apart; those beyond share the texts of these.
 const MAX_SLOTS: u64 = 64;
@@ -71,7 +71,7 @@ impl Track {
             text.push_str(&piece.text);
             // Probabilities go along with the text they belong to.
             if !matches!(piece.channel, Channel::Tokens | Channel::Alternatives) {
-                self.chars += piece.text.chars().count();
+                self.chars += piece.text.chars().filter(|each| !is_invisible(*each)).count();
                 self.at_sentence_end = ends_sentence(&piece.text);
             }
         }
@@ -115,7 +115,6 @@ impl Track {
             }
         }
         texts.extend(Some(aside).filter(|aside| !aside.is_empty()));
-        let texts = texts.into_iter().flat_map(readings).collect();
         let unread = std::mem::take(&mut self.unread);
         self.chars = 0;
         self.at_sentence_end = false;
@@ -146,9 +145,17 @@ impl Track {
     }
 }
 
-/// The last `chars` characters of `text`.
+/// The end of `text` with `chars` characters that can be seen, so that words stuffed with others stay
+/// whole; within a bound.
 fn end_of(text: &str, chars: usize) -> &str {
-    let Some(last) = chars.checked_sub(1) else { return "" };
-    let start = text.char_indices().rev().nth(last).map_or(0, |(at, _)| at);
+    const MOST_PER_SEEN: usize = 32;
+    let mut seen = 0;
+    let within = text.char_indices().rev().take(chars * MOST_PER_SEEN);
+    let start = within.take_while(|(_, character)| {
+        let wanted = seen < chars;
+        seen += usize::from(!is_invisible(*character));
+        wanted
+    });
+    let start = start.last().map_or(text.len(), |(at, _)| at);
     text.get(start..).unwrap_or(text)
 }

@@ -9,6 +9,7 @@ use crate::guard::classifier::{Classifier, GuardCard, LoadError};
 use crate::guard::scheduler::{Job, Lane};
 use crate::guard::worker;
 use crate::guard::worker::Shared;
+use crate::reading::{Readings, readings};
 use crate::transcript::Transcript;
 use crate::verdict::{Judgement, Unscored};
 
@@ -95,9 +96,27 @@ impl Guard {
         Ok(Self { shared, deadline: settings.deadline })
     }
 
-    /// Judges texts together, by the deadline. Never fails: what has no verdict is unscored. Dropping
-    /// the future cancels what has not begun.
+    /// Judges texts together, in all their readings, by the deadline. Never fails: what has no verdict
+    /// is unscored. Dropping the future cancels what has not begun.
     pub async fn judge(&self, transcripts: Vec<Transcript>, lane: Lane) -> Judged {
+        let lengths: Vec<usize> = transcripts.iter().map(|each| each.judged().text.len()).collect();
+        let Readings { transcripts, of, left_out } = readings(transcripts);
+        let mut judged = self.judge_as_read(transcripts, lane).await;
+        for span in &mut judged.judgement.spans {
+            // What is found in a further reading stands nowhere in particular: all of the text is meant.
+            let text = of.get(span.transcript).copied().unwrap_or_default();
+            if text != span.transcript {
+                (span.transcript, span.range) = (text, 0..lengths.get(text).copied().unwrap_or(0));
+            }
+        }
+        if left_out > 0 {
+            judged.judgement.absorb(Judgement::unscored(Unscored::TooLong, left_out));
+        }
+        judged
+    }
+
+    /// Judges texts together as they stand.
+    async fn judge_as_read(&self, transcripts: Vec<Transcript>, lane: Lane) -> Judged {
         if transcripts.is_empty() {
             return Judged::default();
         }

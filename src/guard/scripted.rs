@@ -98,7 +98,7 @@ impl Scripted {
         if let Some(of_category) = first.get_mut(category) {
             *of_category = unsafe_;
         }
-        Judgement::read(Scores { unsafe_, first }, tokens)
+        Judgement::read(Scores::new(unsafe_, first), tokens)
     }
 }
 

@@ -181,8 +181,11 @@ fn judge(classifier: &mut dyn Classifier, requests: Vec<Request>, card: &GuardCa
     let mut judgements = judgements.into_iter();
     for request in requests {
         let mut judgement = Judgement::default();
-        let texts = request.transcripts.len();
-        for (number, of_one) in judgements.by_ref().take(texts).enumerate() {
+        let texts = request.transcripts.iter().enumerate();
+        for ((number, transcript), mut of_one) in texts.zip(judgements.by_ref()) {
+            for scores in &mut of_one.readings {
+                scores.reading = transcript.reading();
+            }
             judgement.absorb(of_one.of(number));
         }
         let waited = begun.saturating_duration_since(request.asked);

@@ -27,7 +27,7 @@ pub fn scores(verdict: &[f32], codes: &[f32], words: &Words) -> Result<Scores, U
     }
     let p = 1.0 / (1.0 + (safe - unsafe_).exp());
     let first = codes.iter().map(|code| score(p * (f64::from(*code) - codes_total).exp()));
-    Ok(Scores { unsafe_: score(p)?, first: first.collect::<Result<_, _>>()? })
+    Ok(Scores::new(score(p)?, first.collect::<Result<_, _>>()?))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a probability is rounded")]

@@ -6,6 +6,7 @@
 use serde::{Serialize, Serializer};
 
 use crate::policy::rule::{Action, FailureMode, Mode, Phase, PhaseRules, Policy};
+use crate::transcript::Reading;
 use crate::verdict::{Judgement, Score, Scores, Unscored};
 
 /// The strictest action that applies, and what led to it.
@@ -31,6 +32,9 @@ pub struct Fired {
     pub threshold: Score,
     /// The highest score it was held against.
     pub score: Score,
+    /// In which reading of the text that score was found.
+    #[serde(skip_serializing_if = "Reading::is_faithful")]
+    pub reading: Reading,
 }
 
 fn word<S: Serializer>(action: &Action, serializer: S) -> Result<S::Ok, S::Error> {
@@ -60,7 +64,10 @@ impl Decision {
         self.action = self.action.max(fired.action);
         match self.rules.iter_mut().find(|known| known.on == fired.on) {
             Some(known) => {
-                known.score = known.score.max(fired.score);
+                if fired.score > known.score {
+                    known.score = fired.score;
+                    known.reading = fired.reading;
+                }
                 if fired.action > known.action {
                     known.action = fired.action;
                     known.threshold = fired.threshold;
@@ -76,14 +83,17 @@ pub fn decide(judgement: &Judgement, policy: &Policy, phase: Phase) -> Decision 
     let rules = policy.rules(phase);
     let mut decision = Decision::default();
     for scores in &judgement.readings {
+        let reading = scores.reading;
         let excepted = without_excepted(scores, rules);
         if let Some((action, threshold)) = rules.unsafe_.reached(excepted) {
-            decision.note(Fired { on: "unsafe".to_owned(), action, threshold, score: excepted });
+            let (on, score) = ("unsafe".to_owned(), excepted);
+            decision.note(Fired { on, action, threshold, score, reading });
         }
         for rule in &rules.categories {
             let score = scores.category(rule.category);
             if let Some((action, threshold)) = rule.thresholds.reached(score) {
-                decision.note(Fired { on: rule.code.clone(), action, threshold, score });
+                let on = rule.code.clone();
+                decision.note(Fired { on, action, threshold, score, reading });
             }
         }
     }
@@ -127,7 +137,7 @@ mod tests {
         for (index, share) in of {
             first[*index] = Score::new(unsafe_ * share).expect("a probability");
         }
-        Scores { unsafe_: Score::new(unsafe_).expect("a probability"), first }
+        Scores::new(Score::new(unsafe_).expect("a probability"), first)
     }
 
     fn prompt(judgement: &Judgement, policy: &Policy) -> Decision {

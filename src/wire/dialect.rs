@@ -18,8 +18,7 @@
 //!
 //! The content of a message is one text, its parts joined by line feeds. The channels of an answer
 //! (content, refusal, reasoning, each tool call) are judged apart; so is what a message says in
-//! fields that are not its content, and each further field of the request. A text with JSON escapes in
-//! it, as tools write them, is judged a second time without them.
+//! fields that are not its content, and each further field of the request.
 
 use std::sync::LazyLock;
 

@@ -67,8 +67,6 @@ mod spoken;
 
 mod malformed;
 
-pub(crate) mod unescape;
-
 #[cfg(test)]
 mod canary;
 

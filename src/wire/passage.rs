@@ -5,7 +5,7 @@
 //! bytes of the text (a [`Span`](crate::verdict::Span), a sentence) can have them replaced in the body.
 //! Three things are asked of it:
 //!
-//! * [`Passage::transcripts`]: what the guard reads; the text itself first, then its further readings.
+//! * [`Passage::transcripts`]: what the guard reads; its further readings are the guard's business.
 //! * [`Passage::units`]: what of the text can be replaced, in pieces of a [`Grain`].
 //! * [`Passage::without`] and [`Passage::edits`]: the text, and the strings of the body, with words in the
 //!   place of some ranges. The former is judged, the latter is what [`Request`](crate::wire::Request),
@@ -24,7 +24,6 @@ use crate::transcript::Transcript;
 use crate::wire::field::Piece;
 use crate::wire::nested::{Free, Kind, free_of};
 use crate::wire::sentences::sentences;
-use crate::wire::unescape::readings;
 
 /// Where a string stands in a body, exactly: a JSON pointer (RFC 6901). Unlike a
 /// [`PartPath`](crate::wire::PartPath) it may hold keys that a client invented: not for logs.
@@ -81,19 +80,17 @@ pub struct Edit {
 }
 
 impl Passage {
-    /// What the guard is to read: the text, and behind it its further readings.
+    /// What the guard is to read.
     pub fn transcripts(&self) -> Vec<Transcript> {
         self.transcripts_of(&self.text)
     }
 
     /// The same of another text in the place of this one.
     pub fn transcripts_of(&self, text: &str) -> Vec<Transcript> {
-        readings(text.to_owned())
-            .map(|text| match &self.question {
-                Some(question) => Transcript::agent(Arc::clone(question), text),
-                None => Transcript::user(text),
-            })
-            .collect()
+        vec![match &self.question {
+            Some(question) => Transcript::agent(Arc::clone(question), text),
+            None => Transcript::user(text),
+        }]
     }
 
     /// The text.

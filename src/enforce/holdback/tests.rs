@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Holdback, Settings, StreamFault};
 use crate::enforce::windows::Ruling;
+use crate::reading::readings;
 use crate::wire::sse;
 use crate::wire::{Asked, Dialect, Farewell, Frame};
 
@@ -65,7 +66,8 @@ fn drive_asked(pieces: &[&[u8]], asked: Asked, pace: Pace) -> Result<Outcome, St
                 break;
             }
             let Some(window) = judging.pop_front() else { break };
-            let texts = window.transcripts.iter().map(|each| each.judged().text.to_string());
+            let read = readings(window.transcripts.clone());
+            let texts = read.transcripts.iter().map(|each| each.judged().text.to_string());
             let texts: Vec<String> = texts.collect();
             let hit = texts.iter().any(|text| text.contains(CANARY));
             outcome.judged.extend(texts);
@@ -244,6 +246,23 @@ fn every_channel_of_a_choice_is_judged() {
         json!(CANARY),
     ] {
         check(&[chunk(json!([said])), stop(0)], 1, &[closing(0), DONE.to_owned()]);
+    }
+}
+
+#[test]
+fn a_disguise_is_seen_through_wherever_a_window_cuts_it() {
+    let base64 = "VGhleSBzYWlkIHRoYXQgdGhlIGNhbmFyeSBzaW5ncyBhdCBub29uIGV2ZXJ5IGRheS4=";
+    let hidden: String =
+        CANARY.chars().flat_map(|each| [each, '\u{200b}', '\u{2060}', '\u{200d}']).collect();
+    for disguised in [base64, &hidden, "t h e  c a n a r y  s i n g s"] {
+        for before in 0..60 {
+            let lead = "x ".repeat(before);
+            let mut events = vec![say(0, &lead)];
+            events.extend(disguised.chars().map(|each| say(0, &each.to_string())));
+            events.extend([say(0, &" y".repeat(30)), stop(0), DONE.to_owned()]);
+            let outcome = drive(&[events.concat().as_bytes()], 1, AT_ONCE).unwrap();
+            assert!(outcome.released.contains("content_filter"), "{disguised:?} behind {before}");
+        }
     }
 }
 
