@@ -50,7 +50,7 @@ pub(crate) struct TestGateway {
     pub(crate) admin: SocketAddr,
     pub(crate) upstream: Upstream,
     pub(crate) audit: AuditLog,
-    seen: Seen,
+    pub(crate) seen: Seen,
     server: Option<Server>,
     folder: TempDir,
 }
