@@ -64,6 +64,9 @@ pub struct PhaseRecord {
     guard_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     windows: Option<u32>,
+    /// How much of the coverage's total the policy leaves unread.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passed_over: Option<u64>,
 }
 
 impl PhaseRecord {
@@ -100,7 +103,14 @@ impl PhaseRecord {
             unscored: judgement.unscored,
             guard_ms: millis(guard),
             windows,
+            passed_over: None,
         }
+    }
+
+    /// The same, of which the policy leaves so much unread.
+    #[must_use]
+    pub fn passing_over(self, units: u64) -> Self {
+        Self { passed_over: (units > 0).then_some(units), ..self }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::llama_guard::{Family, LoadFault};
 use crate::policy::{self, Policy};
 use crate::taxonomy::Taxonomy;
 use crate::tenant::{self, KeyDigest, Snapshot, TenantId, Tenants};
+use crate::wire::Terms;
 
 /// Everything a gateway needs to be told.
 pub struct Settings {
@@ -145,10 +146,24 @@ fn compile(
         what: format!("{}; {}", problem.what, problem.remedy),
     };
     let file = path.display().to_string();
-    match policy::compile(source, &file, taxonomy) {
-        Ok(compiled) => Ok((compiled.policy, compiled.warnings.into_iter().map(ours).collect())),
-        Err(problems) => Err(Problems(problems.0.into_iter().map(ours).collect())),
+    let compiled = policy::compile(source, &file, taxonomy)
+        .map_err(|problems| Problems(problems.0.into_iter().map(ours).collect()))?;
+    let allowable = Terms::allowable();
+    let unknown = compiled.allowed.iter().filter(|(field, _)| !allowable.contains(field.as_str()));
+    let unknown: Vec<Problem> = unknown
+        .map(|(field, line)| {
+            let all: Vec<&str> = allowable.iter().copied().collect();
+            let what = format!(
+                "nothing is refused by the name `{field}`; take it out; what can be allowed is: {}",
+                all.join(", ")
+            );
+            Problem { file: path.to_owned(), line: Some(*line), what }
+        })
+        .collect();
+    if !unknown.is_empty() {
+        return Err(Problems(unknown));
     }
+    Ok((compiled.policy, compiled.warnings.into_iter().map(ours).collect()))
 }
 
 /// A number that may be left out.

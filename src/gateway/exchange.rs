@@ -23,8 +23,9 @@ use crate::gateway::passthrough::Passthrough;
 use crate::gateway::proxy::Gateway;
 use crate::gateway::route::Route;
 use crate::gateway::upstream::{Kind, Response, UpstreamFault};
+use crate::policy::{self, Policy};
 use crate::tenant::Tenant;
-use crate::wire::{Asked, Dialect, Request};
+use crate::wire::{Asked, Dialect, History, Request, Terms};
 
 /// Answers one request, whatever it takes.
 pub(crate) async fn run(gateway: &Gateway, mut downstream: Downstream<'_>) {
@@ -130,7 +131,7 @@ impl<'a> Exchange<'a> {
     ) -> Result<Ending, Failure> {
         let along = downstream.along()?;
         let body = self.others(downstream.read_body()).await?;
-        let request = Request::parse(dialect, body)?;
+        let request = Request::parse_under(terms(&self.tenant.policy), dialect, body)?;
         self.draft.learn(request.model(), request.stream());
         let upstreams = &self.gateway.upstreams;
         let upstream = upstreams.serving(request.model()).ok_or(Failure::ModelNotRouted)?;
@@ -338,6 +339,15 @@ impl<'a> Exchange<'a> {
         self.elsewhere += begun.elapsed();
         done
     }
+}
+
+/// The terms under which a policy has requests read.
+fn terms(policy: &Policy) -> Terms {
+    let history = match policy.history() {
+        policy::History::All => History::All,
+        policy::History::Latest => History::Latest,
+    };
+    Terms { history, allowed: policy.allowed().to_vec() }
 }
 
 fn two_readings(fault: StreamFault) -> Failure {

@@ -16,7 +16,7 @@ use crate::guard::GuardCard;
 use crate::policy::{Action, Decision, Fired, Mode, Phase, Style, decide};
 use crate::tenant::Tenant;
 use crate::transcript::Transcript;
-use crate::verdict::{Judgement, Unscored};
+use crate::verdict::{Coverage, Judgement, Unscored};
 use crate::wire::{Answer, Asked, Dialect, Farewell, Malformed, PartPath, Request, Spoken};
 
 /// Something that was judged and may pass, as it is or as it was rewritten.
@@ -65,6 +65,16 @@ struct Tally {
     windows: u32,
     /// Whether anything was blocked, not only in the record.
     cut: bool,
+    /// What the policy leaves unread.
+    passed_over: u64,
+}
+
+impl Tally {
+    /// Counts what the policy leaves unread: it is part of the whole, and no reason to refuse.
+    fn pass_over(&mut self, units: u64) {
+        self.passed_over += units;
+        self.judgement.coverage += Coverage { read: 0, total: units };
+    }
 }
 
 /// What was found in one set of texts, and what is done about it.
@@ -106,6 +116,7 @@ impl<'a> Inspector<'a> {
     /// Judges a prompt, all of it, before anybody else sees it.
     pub(crate) async fn prompt(&mut self, request: Request) -> Inspected<Request> {
         let unread = request.unread().len() as u64;
+        self.prompt.pass_over(request.passed_over());
         let ruled = self.judge(Phase::Prompt, request.transcripts(), unread).await;
         if ruled.blocks() {
             return Inspected::Refused(self.refuse_prompt(&request, &ruled));
@@ -295,6 +306,7 @@ impl<'a> Inspector<'a> {
     fn record(&self, tally: &Tally, windows: Option<u32>) -> PhaseRecord {
         let taxonomy = &self.card.taxonomy;
         PhaseRecord::new(&tally.judgement, &tally.decision, taxonomy, tally.took, windows)
+            .passing_over(tally.passed_over)
     }
 
     /// The content type of an answer that passes.

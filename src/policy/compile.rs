@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use crate::policy::block;
 use crate::policy::file::{Faults, Table};
 use crate::policy::rule::{
-    Action, CategoryRule, FailureMode, Mode, Phase, PhaseRules, Policy, Thresholds,
+    Action, CategoryRule, FailureMode, History, Mode, Phase, PhaseRules, Policy, Thresholds,
 };
 use crate::taxonomy::{Category, Taxonomy};
 use crate::verdict::Score;
@@ -25,6 +25,9 @@ pub struct Compiled {
     pub policy: Policy,
     /// Thresholds that can never matter, say.
     pub warnings: Vec<Problem>,
+    /// The fields it allows by name, each with its line: whether anything is refused by that name is
+    /// known to whoever reads requests.
+    pub allowed: Vec<(String, usize)>,
 }
 
 /// Something wrong, or odd, in a policy file.
@@ -67,7 +70,8 @@ impl fmt::Display for Problems {
 ///
 /// Everything that is wrong, at once.
 pub fn compile(source: &str, file: &str, taxonomy: &Taxonomy) -> Result<Compiled, Problems> {
-    let mut reading = Reading { taxonomy, faults: Faults::default(), oddities: Faults::default() };
+    let (faults, oddities) = (Faults::default(), Faults::default());
+    let mut reading = Reading { taxonomy, faults, oddities, allowed: Vec::new() };
     let policy = match DeTable::parse(source) {
         Ok(table) => reading.policy(&Table::root(table.get_ref()), source),
         Err(error) => {
@@ -76,10 +80,10 @@ pub fn compile(source: &str, file: &str, taxonomy: &Taxonomy) -> Result<Compiled
             None
         }
     };
+    let line = |at: usize| 1 + source.get(..at).unwrap_or(source).matches('\n').count();
     let problems = |faults: Faults| {
         let mut problems: Vec<_> = faults.0;
         problems.sort_by_key(|fault| fault.at);
-        let line = |at: usize| 1 + source.get(..at).unwrap_or(source).matches('\n').count();
         let problem = |fault: crate::policy::file::Fault| Problem {
             file: file.to_owned(),
             line: Some(line(fault.at)),
@@ -90,7 +94,9 @@ pub fn compile(source: &str, file: &str, taxonomy: &Taxonomy) -> Result<Compiled
     };
     match policy {
         Some(policy) if reading.faults.0.is_empty() => {
-            Ok(Compiled { policy, warnings: problems(reading.oddities) })
+            let allowed = reading.allowed.into_iter().map(|(name, at)| (name, line(at.start)));
+            let allowed = allowed.collect();
+            Ok(Compiled { policy, warnings: problems(reading.oddities), allowed })
         }
         _ => Err(Problems(problems(reading.faults))),
     }
@@ -100,10 +106,14 @@ struct Reading<'a> {
     taxonomy: &'a Taxonomy,
     faults: Faults,
     oddities: Faults,
+    /// Fields that are allowed by name, each with its place.
+    allowed: Vec<(String, Range<usize>)>,
 }
 
-const TOP: [&str; 7] = ["name", "description", "mode", "block", "unscored", "unsafe", "category"];
+const TOP: [&str; 9] =
+    ["name", "description", "mode", "block", "history", "allow", "unscored", "unsafe", "category"];
 const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
+const HISTORY: [(&str, History); 2] = [("all", History::All), ("latest", History::Latest)];
 const FAILURE: [(&str, FailureMode); 2] =
     [("block", FailureMode::Closed), ("allow", FailureMode::Open)];
 
@@ -114,6 +124,12 @@ impl Reading<'_> {
         let description = root.string("description", &mut self.faults).map(|(text, _)| text);
         let mode = root.word("mode", &MODES, &mut self.faults).unwrap_or_default();
         let block = block::read(root, self.taxonomy, &mut self.faults);
+        let history = self.history(root);
+        if let Some(allow) = root.table("allow", &mut self.faults) {
+            allow.only(&["fields"], &mut self.faults);
+            self.allowed = allow.strings("fields", &mut self.faults);
+        }
+        let allowed = self.allowed.iter().map(|(name, _)| name.clone()).collect();
         let prompt = self.phase(root, Phase::Prompt);
         let response = self.phase(root, Phase::Response);
         self.whole_tables(root);
@@ -127,7 +143,30 @@ impl Reading<'_> {
             .collect();
         let label = format!("{name}@{version}");
         let description = description.unwrap_or_default();
-        Some(Policy { name, version, label, description, mode, block, prompt, response })
+        Some(Policy {
+            name,
+            version,
+            label,
+            description,
+            mode,
+            block,
+            history,
+            allowed,
+            prompt,
+            response,
+        })
+    }
+
+    fn history(&mut self, root: &Table<'_, '_>) -> History {
+        let history = root.word("history", &HISTORY, &mut self.faults).unwrap_or_default();
+        if let (History::Latest, Some((_, place))) =
+            (history, root.string("history", &mut Faults::default()))
+        {
+            let what = "`history` = \"latest\" leaves unread what a request gives as said before";
+            let remedy = "write \"all\" unless clients cannot write requests themselves";
+            self.oddities.note(place, what, remedy);
+        }
+        history
     }
 
     fn name(&mut self, root: &Table<'_, '_>) -> Option<String> {

@@ -13,5 +13,7 @@ mod shipped;
 pub use block::{Block, Style};
 pub use compile::{Compiled, Problem, Problems, compile};
 pub use decide::{Decision, Fired, decide};
-pub use rule::{Action, CategoryRule, FailureMode, Mode, Phase, PhaseRules, Policy, Thresholds};
+pub use rule::{
+    Action, CategoryRule, FailureMode, History, Mode, Phase, PhaseRules, Policy, Thresholds,
+};
 pub use shipped::{SHIPPED, shipped};

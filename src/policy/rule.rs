@@ -62,6 +62,16 @@ pub enum Mode {
     Observe,
 }
 
+/// How much of a conversation is judged with each request that holds it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum History {
+    /// All of it.
+    #[default]
+    All,
+    /// What was said from the user's side since the model spoke last.
+    Latest,
+}
+
 /// What follows when there is no verdict.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum FailureMode {
@@ -133,6 +143,8 @@ pub struct Policy {
     pub(super) description: String,
     pub(super) mode: Mode,
     pub(super) block: Block,
+    pub(super) history: History,
+    pub(super) allowed: Vec<String>,
     pub(super) prompt: PhaseRules,
     pub(super) response: PhaseRules,
 }
@@ -166,6 +178,16 @@ impl Policy {
     /// How its blocks are told.
     pub fn block(&self) -> &Block {
         &self.block
+    }
+
+    /// How much of a conversation is judged.
+    pub fn history(&self) -> History {
+        self.history
+    }
+
+    /// Fields of requests that are taken although they are refused by name elsewhere.
+    pub fn allowed(&self) -> &[String] {
+        &self.allowed
     }
 
     /// The rules of one phase.

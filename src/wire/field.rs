@@ -70,8 +70,10 @@ pub(crate) enum Holds {
     /// A JSON schema, a tool's definition and the like: the words of the schema language are known
     /// at any depth, everything else is judged.
     Schema,
-    /// Refused unless `null`.
+    /// Refused unless `null`. Where a policy allows it by name, its strings and keys are judged.
     Refused,
+    /// The same of what nobody here can read: where a policy allows it, it counts as unread, too.
+    RefusedUnread,
     /// Refused unless `null` or one of these words.
     Only(&'static [&'static str]),
 }
@@ -235,6 +237,27 @@ impl Table {
     /// The part of the table for the items of this array.
     pub(crate) fn items(&self) -> Option<&Self> {
         self.items.as_deref()
+    }
+
+    /// The names of the fields that are refused.
+    pub(crate) fn refused(&self) -> impl Iterator<Item = &'static str> {
+        self.fields.iter().filter(|(_, table)| table.is_refused()).map(|(name, _)| *name)
+    }
+
+    /// Sorts what is in a refused field of the root as if nothing were known of it but its name; `None`
+    /// where the field is not refused.
+    pub(crate) fn read_refused<'v>(&self, key: &str, value: &'v Value) -> Option<Found<'v>> {
+        let (name, table) =
+            self.fields.get_key_value(key).filter(|(_, table)| table.is_refused())?;
+        let mut found = Self::default().read(value, Trail(vec![Step::Key(name)]));
+        if matches!(table.holds, Some(Holds::RefusedUnread)) && !is_nothing(value) {
+            found.unread = vec![PartPath::from(*name)];
+        }
+        Some(found)
+    }
+
+    fn is_refused(&self) -> bool {
+        matches!(self.holds, Some(Holds::Refused | Holds::RefusedUnread | Holds::Only(_)))
     }
 
     /// Whether what stands here is text to judge, whatever it is.
@@ -551,7 +574,7 @@ const OTHER_SLOTS: u64 = 64;
 
 fn is_refused(holds: Holds, value: &Value) -> bool {
     match holds {
-        Holds::Refused => !value.is_null(),
+        Holds::Refused | Holds::RefusedUnread => !value.is_null(),
         Holds::Only(words) => {
             !value.is_null() && !value.as_str().is_some_and(|word| words.contains(&word))
         }

@@ -12,7 +12,8 @@
 //! * `passage` is the seam between what is judged and what is sent: a text to be judged knows the
 //!   strings of the body it is made of, and so how any part of it is replaced. `nested` says what of JSON
 //!   inside a string may be, `sentences` where sentences end, `rewrite` does it.
-//! * `request` and `answer` read bodies in any dialect; `asked` is what the one tells the other.
+//! * `request` and `answer` read bodies in any dialect; `asked` is what the one tells the other, `terms`
+//!   what a policy leaves to the reading.
 //! * [`sse`] cuts a stream into events, and `delta` reads what an event says.
 //! * [`reply`] holds what we say ourselves, `withhold` what stands in the place of an answer, `frame`
 //!   how a stream is closed, `farewell` in which words, and `spoken` whole answers of ours.
@@ -49,6 +50,8 @@ mod request;
 
 mod asked;
 
+mod terms;
+
 mod answer;
 
 pub mod sse;
@@ -84,3 +87,4 @@ pub use request::Request;
 pub(crate) use responses::Repeats;
 pub use responses::ResponseFrame;
 pub use spoken::Spoken;
+pub use terms::{History, Terms};

@@ -14,6 +14,7 @@ use crate::wire::json;
 use crate::wire::malformed::Malformed;
 use crate::wire::passage::{Draft, Edit, Passage, Pointer};
 use crate::wire::rewrite;
+use crate::wire::terms::{History, Terms};
 
 /// The most choices one request may ask for.
 const MAX_CHOICES: u64 = 128;
@@ -30,7 +31,9 @@ pub struct Request {
     stream: bool,
     passages: Vec<Passage>,
     unread: Vec<PartPath>,
+    passed_over: u64,
     asked: Asked,
+    terms: Terms,
 }
 
 impl Request {
@@ -42,6 +45,15 @@ impl Request {
     /// The body is not JSON with one reading, a field we act on is missing or of another type, or a
     /// field is there that changes what the model reads behind the guard's back.
     pub fn parse(dialect: Dialect, bytes: Bytes) -> Result<Self, Malformed> {
+        Self::parse_under(Terms::default(), dialect, bytes)
+    }
+
+    /// The same under the terms of a policy.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Request::parse`].
+    pub fn parse_under(terms: Terms, dialect: Dialect, bytes: Bytes) -> Result<Self, Malformed> {
         let value = json::parse(&bytes)?;
         let Value::Object(root) = &value else { return Err(Malformed::NotAnObject) };
         let shape = dialect.shape();
@@ -51,14 +63,17 @@ impl Request {
             Said::Choices(_) => n(root)?,
             Said::Whole { .. } | Said::Numbers(_) => 1,
         };
-        let mut reading = Reading::of(shape);
+        let mut reading = Reading::of(shape, terms.history);
         match shape.asking {
             Asking::Messages => reading.messages(root)?,
             Asking::Texts => reading.texts(root)?,
             Asking::Items(_) => reading.items(root)?,
         }
         for (key, value) in root.iter().filter(|(key, _)| *key != shape.asked) {
-            reading.rest(shape.requests.read_entry(key, value, root))?;
+            let allowed =
+                terms.allow(key).then(|| shape.requests.read_refused(key, value)).flatten();
+            let known = || shape.requests.read_entry(key, value, root);
+            reading.rest(allowed.unwrap_or_else(known))?;
         }
         let asked = Asked::each(dialect, reading.questions, each);
         let is_divided = shape.said.choices().is_some();
@@ -66,8 +81,8 @@ impl Request {
             let (field, wanted) = (PartPath::from(shape.asked), "128 choices at most in a stream");
             return Err(Malformed::Unfit { field, wanted });
         }
-        let Reading { passages, unread, .. } = reading;
-        Ok(Self { model, stream, passages, unread, asked, bytes })
+        let Reading { passages, unread, passed_over, .. } = reading;
+        Ok(Self { model, stream, passages, unread, passed_over, asked, terms, bytes })
     }
 
     /// The model that is asked.
@@ -109,28 +124,42 @@ impl Request {
         let mut value = json::parse(&self.bytes)?;
         let dialect = self.asked.dialect();
         rewrite::apply(&mut value, edits, &dialect.shape().requests);
-        Self::parse(dialect, Bytes::from(value.to_string()))
+        Self::parse_under(self.terms.clone(), dialect, Bytes::from(value.to_string()))
     }
 
     /// What nobody here can read.
     pub fn unread(&self) -> &[PartPath] {
         &self.unread
     }
+
+    /// How much of it was passed over as the terms have it: characters, and parts nobody can read.
+    pub fn passed_over(&self) -> u64 {
+        self.passed_over
+    }
 }
 
 /// What has been read so far.
 struct Reading {
     shape: &'static Shape,
+    history: History,
     passages: Vec<Passage>,
     unread: Vec<PartPath>,
+    passed_over: u64,
     /// The ends of what was asked: of every text where each is answered by itself, of the latest text
     /// of a `user` message elsewhere. What follows is judged in the light of it.
     questions: Vec<Arc<str>>,
 }
 
 impl Reading {
-    fn of(shape: &'static Shape) -> Self {
-        Self { shape, passages: Vec::new(), unread: Vec::new(), questions: Vec::new() }
+    fn of(shape: &'static Shape, history: History) -> Self {
+        Self {
+            shape,
+            history,
+            passages: Vec::new(),
+            unread: Vec::new(),
+            passed_over: 0,
+            questions: Vec::new(),
+        }
     }
 
     fn messages(&mut self, root: &Map<String, Value>) -> Result<(), Malformed> {
@@ -140,8 +169,7 @@ impl Reading {
             Some(_) => return Err(Malformed::Unfit { field: PartPath::from(field), wanted }),
             None => return Err(Malformed::Missing { field, wanted }),
         };
-        let mut messages = messages.iter().enumerate();
-        messages.try_for_each(|(index, message)| self.message(index, message))
+        self.conversation(messages)
     }
 
     fn items(&mut self, root: &Map<String, Value>) -> Result<(), Malformed> {
@@ -152,14 +180,48 @@ impl Reading {
                 self.text(text, Pointer(format!("/{field}")));
                 Ok(())
             }
-            Some(Value::Array(items)) => {
-                let mut items = items.iter().enumerate();
-                items.try_for_each(|(index, item)| self.message(index, item))
-            }
+            Some(Value::Array(items)) => self.conversation(items),
             Some(_) => {
                 let wanted = "a string, or an array of items";
                 Err(Malformed::Unfit { field: PartPath::from(field), wanted })
             }
+        }
+    }
+
+    fn conversation(&mut self, messages: &[Value]) -> Result<(), Malformed> {
+        let latest = match self.history {
+            History::All => 0,
+            History::Latest => self.latest(messages),
+        };
+        for (index, message) in messages.iter().enumerate() {
+            let before = (self.passages.len(), self.unread.len());
+            self.message(index, message)?;
+            if index < latest && !is_system(message) {
+                let chars = |passage: Passage| passage.text().chars().count() as u64;
+                self.passed_over += self.passages.drain(before.0..).map(chars).sum::<u64>();
+                self.passed_over += self.unread.drain(before.1..).count() as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first message behind what the model said before the last text from the user's side.
+    fn latest(&self, messages: &[Value]) -> usize {
+        let is_user = |message: &Value| !self.is_agent(message) && !is_system(message);
+        let before = messages.get(..messages.iter().rposition(is_user).unwrap_or(0));
+        let answer = before.and_then(|before| before.iter().rposition(|each| self.is_agent(each)));
+        answer.map_or(0, |answer| answer + 1)
+    }
+
+    /// Whether the model is said to have said it.
+    fn is_agent(&self, message: &Value) -> bool {
+        let word = |field| message.get(field).and_then(Value::as_str);
+        match (word("role"), self.shape.asking) {
+            (Some(role), _) => role == "assistant",
+            (None, Asking::Items(items)) => {
+                word("type").is_some_and(|kind| items.agent.contains(&kind))
+            }
+            (None, Asking::Messages | Asking::Texts) => false,
         }
     }
 
@@ -173,16 +235,14 @@ impl Reading {
         let mut found = inside.read_entries(object, &[], Trail::item(list, index));
         self.note(&mut found)?;
         let role = object.get("role").and_then(Value::as_str);
-        let mut is_agent = role == Some("assistant");
         if let Asking::Items(items) = self.shape.asking {
             let kind = object.get("type").and_then(Value::as_str);
-            is_agent |= role.is_none() && kind.is_some_and(|kind| items.agent.contains(&kind));
             let known = kind.map_or(role.is_some(), |kind| items.known.contains(&kind));
             if !known {
                 self.unread.push(PartPath::from(format!("{list}[{index}]").as_str()));
             }
         }
-        if is_agent {
+        if self.is_agent(message) {
             let question = self.questions.last().cloned().unwrap_or_default();
             self.passages.extend(agent_passages(&found, &question));
             return Ok(());
@@ -241,6 +301,11 @@ impl Reading {
             None => Ok(()),
         }
     }
+}
+
+/// Whether it is whoever runs the application that speaks.
+fn is_system(message: &Value) -> bool {
+    matches!(message.get("role").and_then(Value::as_str), Some("system" | "developer"))
 }
 
 /// One passage per channel, and per tool call, of what an assistant said after `question`.
@@ -406,9 +471,8 @@ mod tests {
         check(part(json!({"type": "new", "text": "a"})), &[at]);
         check(part(json!({"text": "a"})), &[at]);
         check(part(json!([1, 2])), &[at]);
-        check(with(json!({"logit_bias": {"50256": -100}})), &["logit_bias"]);
         check(with(json!({"store": true})), &["store"]);
-        check(with(json!({"store": false, "logit_bias": {}})), &[]);
+        check(with(json!({"store": false, "conversation": {}})), &[]);
         check(with(json!({"previous_response_id": "resp_1"})), &["previous_response_id"]);
         check(with(json!({"prompt": [1, 2]})), &["prompt"]);
         check(with(json!({"new_ids": [[1], [2]]})), &["*[0]", "*[1]"]);

@@ -65,7 +65,6 @@ pub(super) const SAMPLING: &[Field] = &[
 
 /// What cannot be read here.
 pub(super) const ELSEWHERE: &[Field] = &[
-    field("logit_bias", Holds::Elsewhere, "token ids: words of the upstream's tokenizer"),
     field("prompt_token_ids", Holds::Elsewhere, "token ids"),
     field(
         "store",
@@ -87,17 +86,18 @@ pub(super) const BEHIND: &[Field] = &[
     field("continue_final_message", Holds::Refused, "changes whose turn it is"),
     field("truncate_prompt_tokens", Holds::Refused, "the model sees only what the client chose"),
     field("truncation_side", Holds::Refused, "the model sees only what the client chose"),
-    field("prompt_embeds", Holds::Refused, "a prompt that is not text"),
+    field("prompt_embeds", Holds::RefusedUnread, "a prompt that is not text"),
     field("mm_processor_kwargs", Holds::Refused, "settings of the engine"),
     field("vllm_xargs", Holds::Refused, "settings of the engine"),
-    field("kv_transfer_params", Holds::Refused, "state of another prompt"),
-    field("allowed_token_ids", Holds::Refused, "token ids: forces an answer"),
-    field("stop_token_ids", Holds::Refused, "token ids"),
+    field("kv_transfer_params", Holds::RefusedUnread, "state of another prompt"),
+    field("logit_bias", Holds::RefusedUnread, "token ids: forces an answer"),
+    field("allowed_token_ids", Holds::RefusedUnread, "token ids: forces an answer"),
+    field("stop_token_ids", Holds::RefusedUnread, "token ids"),
     field("bad_words", Holds::Refused, "forces an answer by leaving out words"),
-    field("return_tokens_as_token_ids", Holds::Refused, "an answer that is not text"),
-    field("return_token_ids", Holds::Refused, "an answer that is not text"),
+    field("return_tokens_as_token_ids", Holds::RefusedUnread, "an answer that is not text"),
+    field("return_token_ids", Holds::RefusedUnread, "an answer that is not text"),
     field("prompt_logprobs", Holds::Refused, "repeats the prompt in the answer"),
-    field("logits_processors", Holds::Refused, "code of the client's own"),
+    field("logits_processors", Holds::RefusedUnread, "code of the client's own"),
 ];
 
 /// An answer, or one chunk of a streamed one, but for its choices.

@@ -78,7 +78,7 @@ async fn a_prompt_that_is_blocked_never_reaches_the_upstream() {
         (json!({"x_new": {"canary": 1}}), "content_filter", "prompt"),
         (json!({"prompt": [1, 2, 3]}), "content_unreadable", "prompt"),
         (json!({"prompt": [[1, 2], [3]]}), "content_unreadable", "prompt[0]"),
-        (json!({"logit_bias": {"5": 100}}), "content_unreadable", "logit_bias"),
+        (json!({"logit_bias": {"5": 100}}), "field_refused", "logit_bias"),
         (json!({"prompt_embeds": "AAAA"}), "field_refused", "prompt_embeds"),
         (json!({"prompt": null}), "invalid_value", "prompt"),
     ] {

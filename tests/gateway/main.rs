@@ -25,4 +25,5 @@ mod response;
 mod responses;
 mod stream;
 mod tenants;
+mod terms;
 mod traps;
