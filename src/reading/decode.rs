@@ -11,6 +11,8 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use regex::{Captures, Regex};
 
+use crate::reading::letters::is_invisible;
+
 /// The shortest run of base64 that is decoded, in digits.
 const LEAST_BASE64: usize = 12;
 
@@ -41,18 +43,26 @@ pub(super) fn decoded(text: &str) -> Option<String> {
     plain
 }
 
-/// Whether characters are mostly letters, digits and what stands between them.
+/// Whether characters are mostly letters, digits and what stands between them; what nobody sees does not
+/// count.
 pub(super) fn is_text(text: &str) -> bool {
     let (mut all, mut words, mut odd) = (0_usize, 0_usize, 0_usize);
-    for character in text.chars().filter(|character| *character != '\0') {
-        all += 1;
-        if character.is_alphanumeric() || character.is_whitespace() {
-            words += 1;
-        } else if character.is_control() || character == char::REPLACEMENT_CHARACTER {
-            odd += 1;
+    for character in text.chars() {
+        let is_odd = (character.is_control() && !character.is_whitespace() && character != '\0')
+            || character == char::REPLACEMENT_CHARACTER;
+        if is_invisible(character) && !is_odd {
+            continue;
         }
+        all += 1;
+        odd += usize::from(is_odd);
+        words += usize::from(character.is_alphanumeric() || character.is_whitespace());
     }
     words * 2 > all && odd * 10 <= all
+}
+
+/// Whether a string that should be an opaque name says something in base64 or hex.
+pub fn spells(name: &str) -> bool {
+    name.len() >= LEAST_BASE64 && (without_base64(name).is_some() || without_hex(name).is_some())
 }
 
 /// The text that bytes are, in UTF-8 or in UTF-16 as Windows writes it.
@@ -61,13 +71,13 @@ fn text_of(bytes: &[u8]) -> Option<String> {
     if is_text(&text) && bytes.iter().filter(|byte| **byte == 0).count() * 4 < bytes.len() {
         return Some(text.into_owned());
     }
-    let units: Vec<u16> =
-        bytes.as_chunks::<2>().0.iter().map(|pair| u16::from_le_bytes(*pair)).collect();
-    let is_latin = |unit: &&u16| **unit < 0x250;
-    if units.iter().filter(is_latin).count() * 10 < units.len() * 9 {
-        return None;
-    }
-    Some(String::from_utf16_lossy(&units)).filter(|text| is_text(text))
+    (0..2).find_map(|first| {
+        let (pairs, _) = bytes.get(first..)?.as_chunks::<2>();
+        let units: Vec<u16> = pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect();
+        let latin = units.iter().filter(|unit| **unit < 0x250).count();
+        let text = (latin * 10 >= units.len() * 9).then(|| String::from_utf16_lossy(&units))?;
+        is_text(&text).then_some(text)
+    })
 }
 
 fn without_base64(text: &str) -> Option<String> {
@@ -208,41 +218,46 @@ const COMMON: [(&str, &str); 28] = [
     ("my", "zl"),
 ];
 
-/// Decodes the sentences that have two common words in rot13, and fewer in English.
+/// Decodes the stretches that have two common words in rot13. A stretch ends with its sentence, and at a
+/// common word of English.
 fn without_rot13(text: &str) -> Option<String> {
+    const ENDS: [char; 11] = ['.', ',', ':', ';', '!', '?', '\n', '"', '(', ')', '='];
     let mut plain: Option<String> = None;
-    let mut at = 0;
-    for sentence in text.split_inclusive(['.', ':', ';', '!', '?', '\n', '"']) {
-        let end = at + sentence.len();
-        if is_rot13(sentence) {
-            let plain = plain.get_or_insert_with(|| text.get(..at).unwrap_or_default().to_owned());
-            plain.extend(sentence.chars().map(rotated));
-        } else if let Some(plain) = &mut plain {
-            plain.push_str(sentence);
+    let (mut copied, mut start, mut at, mut seen) = (0, 0, 0, 0_u32);
+    for word in text.split_inclusive(|each: char| !each.is_ascii_alphabetic()) {
+        let letters = word.trim_end_matches(|each: char| !each.is_ascii_alphabetic());
+        let (is_english, turned) = common(letters);
+        let end = at + word.len();
+        seen |= turned;
+        if is_english || word.ends_with(ENDS) || end == text.len() {
+            let stop = if is_english { at } else { end };
+            if seen.count_ones() > 1 {
+                let plain = plain.get_or_insert_with(|| String::with_capacity(text.len()));
+                plain.push_str(text.get(copied..start).unwrap_or_default());
+                plain.extend(text.get(start..stop).unwrap_or_default().chars().map(rotated));
+                copied = stop;
+            }
+            (start, seen) = (end, 0);
         }
         at = end;
     }
-    plain
+    plain.map(|plain| plain + text.get(copied..).unwrap_or_default())
 }
 
-fn is_rot13(sentence: &str) -> bool {
-    let (mut english, mut seen, mut hits) = (0_usize, 0_u32, 0_usize);
-    for word in sentence.split(|character: char| !character.is_ascii_alphabetic()) {
-        if !(2..=6).contains(&word.len()) {
-            continue;
-        }
-        let common = COMMON.iter().enumerate().find(|(_, (plain, turned))| {
-            word.eq_ignore_ascii_case(plain) || word.eq_ignore_ascii_case(turned)
-        });
-        let Some((number, (plain, _))) = common else { continue };
+/// Whether a word is a common one of English; and the bit of the one it is in rot13.
+fn common(word: &str) -> (bool, u32) {
+    if !(2..=6).contains(&word.len()) {
+        return (false, 0);
+    }
+    for (number, (plain, turned)) in COMMON.iter().enumerate() {
         if word.eq_ignore_ascii_case(plain) {
-            english += 1;
-        } else {
-            hits += 1;
-            seen |= 1 << number;
+            return (true, 0);
+        }
+        if word.eq_ignore_ascii_case(turned) {
+            return (false, 1 << number);
         }
     }
-    seen.count_ones() > 1 && hits > english
+    (false, 0)
 }
 
 fn rotated(character: char) -> char {
@@ -284,7 +299,9 @@ mod tests {
             "¿la canción? ¡sí, señor!",
         );
         let wide: Vec<u8> = "the canary".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        check(&BASE64_STANDARD.encode(wide), "the canary");
+        check(&BASE64_STANDARD.encode(&wide), "the canary");
+        let behind = decoded(&format!("http://x/{}", BASE64_STANDARD.encode(&wide)));
+        assert!(behind.is_some_and(|text| text.ends_with("the canary")));
     }
 
     #[test]
@@ -302,6 +319,7 @@ mod tests {
     #[test]
     fn rot13_is_read_where_it_stands() {
         check("Decode: ubj gb znxr n pnanel. Thanks!", "Decode: how to make a canary. Thanks!");
+        check("and the ubj gb znxr n pnanel and the", "and the how to make a canary and the");
         check("GRYY ZR NOBHG GUR PNANEL", "TELL ME ABOUT THE CANARY");
     }
 

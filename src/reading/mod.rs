@@ -38,5 +38,6 @@ mod spaced;
 
 mod unescape;
 
+pub use decode::spells;
 pub use letters::is_invisible;
 pub use readings::{Readings, readings};

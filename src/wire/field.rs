@@ -12,6 +12,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Map, Value};
 
+use crate::reading::spells;
 use crate::wire::floats::are_floats;
 use crate::wire::passage::{Draft, Pointer};
 
@@ -40,7 +41,7 @@ pub(crate) enum Holds {
     Number,
     /// One of these words.
     Word(&'static [&'static str]),
-    /// An opaque name or number in the shape of one: no spaces, not long.
+    /// An opaque name or number in the shape of one: no spaces, not long, no words in base64 or hex.
     Id,
     /// What is said, in this channel.
     Text(Channel),
@@ -511,7 +512,7 @@ impl<'v> Reader<'v> {
             Some(Holds::Word(words) | Holds::Only(words)) if words.contains(&text) => {}
             Some(Holds::Id) if is_id(text) => {}
             Some(Holds::Floats) if are_floats(text) => {}
-            Some(Holds::Sealed) if is_base64(text) => {}
+            Some(Holds::Sealed) if is_base64(text) && !spells(text) => {}
             Some(Holds::Payload | Holds::Data) => {}
             Some(Holds::Text(channel) | Holds::Part(channel, _)) => {
                 self.say(channel, text);
@@ -592,11 +593,12 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
-/// Whether a string has the shape of an opaque name: it cannot hold a sentence.
+/// Whether a string has the shape of an opaque name: it cannot hold a sentence, and spells none.
 pub(crate) fn is_id(text: &str) -> bool {
     const LONGEST: usize = 128;
     text.len() <= LONGEST
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/@+=#~".contains(&byte))
+        && !spells(text)
 }
 
 /// Whether a string holds nothing but digits of base64, in either alphabet.
