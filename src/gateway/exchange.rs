@@ -258,15 +258,13 @@ impl<'a> Exchange<'a> {
                         self.draft.act().await?;
                     }
                 }
-                if !downstream.has_begun() {
-                    downstream.stamp("x-wardgate-decision", inspector.enforced().as_str());
-                    let carried = response.carried();
-                    downstream.begin(Head { status, content_type: EVENTS, carried }).await?;
-                }
+                begin(downstream, response, inspector).await?;
                 downstream.write(cleared).await?;
             }
             taken.map_err(two_readings)?;
         }
+        // A stream without one whole event is an answer all the same.
+        begin(downstream, response, inspector).await?;
         let outcome = if inspector.has_cut() { Outcome::Cut } else { Outcome::Delivered };
         Ok(Ending { outcome, status })
     }
@@ -348,6 +346,20 @@ fn terms(policy: &Policy) -> Terms {
         policy::History::Latest => History::Latest,
     };
     Terms { history, allowed: policy.allowed().to_vec() }
+}
+
+/// Begins to answer with a stream, unless that was done before.
+async fn begin(
+    downstream: &mut Downstream<'_>,
+    response: &Response,
+    inspector: &Inspector<'_>,
+) -> Result<(), Failure> {
+    if downstream.has_begun() {
+        return Ok(());
+    }
+    downstream.stamp("x-wardgate-decision", inspector.enforced().as_str());
+    let (status, carried) = (response.status().as_u16(), response.carried());
+    downstream.begin(Head { status, content_type: EVENTS, carried }).await
 }
 
 fn two_readings(fault: StreamFault) -> Failure {
