@@ -7,14 +7,20 @@
 //! by a `match` without a wildcard in `reply`, `frame` and `withhold`: a further dialect does not
 //! compile until all of them know it.
 //!
-//! A guard knows two speakers. Who counts as which:
+//! A guard knows two speakers. Whose turn each text is (`turns` holds it by a table of examples):
 //!
 //! | text | turn that is judged | in the light of |
 //! |---|---|---|
-//! | messages of `system`, `developer`, `user`, `tool`, `function`, of an unknown role or none | User | nothing |
-//! | messages of `assistant`, items that a model makes (calls, reasoning), and everything in an answer's choices | Agent | the end of the last text before it that a `user` message said, or of the prompt that the choice continues |
+//! | what people say: messages of `user`, of an unknown role or none | User | nothing |
+//! | what the application says: messages of `system` and `developer`, `system` of Messages, `instructions` of Responses | User | nothing |
+//! | what tools give back: messages of `tool` and `function`, `tool_result` blocks, outputs of calls | User | nothing |
+//! | what is defined or handed along: tools, functions, schemas, documents, search results, stop words, fields nobody knows | User | nothing |
+//! | what the model is said to have said, now or before: messages of `assistant`, items that a model makes (calls, reasoning), everything in an answer's choices | Agent | the end of the last text before it that a `user` message said, or of the prompt that the choice continues |
 //! | each text of a prompt to be continued, or to be embedded | User | nothing |
-//! | everything else: tool definitions, schemas, stop words, unknown fields, errors, what an answer says outside its choices | User | nothing |
+//! | errors, and what an answer says outside its choices | User | nothing |
+//!
+//! The whole conversation is judged with every request, unless the terms leave out what was said
+//! before (see [`History`](crate::wire::History)).
 //!
 //! The content of a message is one text, its parts joined by line feeds. The channels of an answer
 //! (content, refusal, reasoning, each tool call) are judged apart; so is what a message says in

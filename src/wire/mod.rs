@@ -73,6 +73,9 @@ mod malformed;
 #[cfg(test)]
 mod canary;
 
+#[cfg(test)]
+mod turns;
+
 pub(crate) use answer::choice_index;
 pub use answer::{Answer, ChoiceParts};
 pub use asked::Asked;
