@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::wire::choice_index;
-use crate::wire::reply;
+use crate::wire::sse;
 
 /// An event in the queue.
 pub(super) struct Held {
@@ -61,7 +61,17 @@ impl Held {
         }
         list.retain(|each| Some(choice_index(each, 0)) != choice);
         if let Some(chunk) = &self.chunk {
-            self.raw = reply::event(chunk);
+            self.raw = with_data(&self.raw, chunk);
         }
     }
+}
+
+/// The event with other data. Its name, its id and whatever else stands beside them stay.
+fn with_data(raw: &Bytes, chunk: &Value) -> Bytes {
+    let text = String::from_utf8_lossy(raw);
+    let is_data = |line: &&str| line.trim_start_matches('\u{feff}').starts_with("data");
+    let lines = text.split(['\n', '\r']).filter(|line| !line.is_empty() && !is_data(line));
+    let mut event: String = lines.flat_map(|line| [line, "\n"]).collect();
+    event.push_str(&format!("data: {chunk}\n\n"));
+    sse::one_reading(&Bytes::from(event))
 }

@@ -64,6 +64,8 @@ pub(crate) struct Exchange<'a> {
     started: Instant,
     /// How long others took: the guard, the upstream, the client.
     elsewhere: Duration,
+    /// The number of the next event of a stream, where its events are numbered.
+    next_event: u64,
 }
 
 /// The head of an answer whose body has been read.
@@ -96,7 +98,8 @@ impl<'a> Exchange<'a> {
             guard: gateway.guard.card().to_string(),
         });
         let started = Instant::now();
-        Self { gateway, tenant, route, id, draft, started, elsewhere: Duration::ZERO }
+        let elsewhere = Duration::ZERO;
+        Self { gateway, tenant, route, id, draft, started, elsewhere, next_event: 0 }
     }
 
     async fn run(mut self, downstream: &mut Downstream<'_>) {
@@ -160,8 +163,11 @@ impl<'a> Exchange<'a> {
         let ending = match response.kind() {
             Kind::Events if response.status().is_success() => {
                 let asked = prompt.get().asked().clone();
-                let hold = Holdback::new(self.gateway.holdback.clone(), asked);
-                let ending = self.stream(downstream, &mut response, &mut inspector, hold).await?;
+                let mut hold = Holdback::new(self.gateway.holdback.clone(), asked);
+                let streamed =
+                    self.stream(downstream, &mut response, &mut inspector, &mut hold).await;
+                self.next_event = hold.frame().next();
+                let ending = streamed?;
                 downstream.finish().await?;
                 if ending.outcome == Outcome::Delivered {
                     response.end_soon().await;
@@ -224,7 +230,7 @@ impl<'a> Exchange<'a> {
         downstream: &mut Downstream<'_>,
         response: &mut Response,
         inspector: &mut Inspector<'_>,
-        mut hold: Holdback,
+        hold: &mut Holdback,
     ) -> Result<Ending, Failure> {
         let status = response.status().as_u16();
         while !hold.ended() {
@@ -237,7 +243,7 @@ impl<'a> Exchange<'a> {
             };
             loop {
                 let before = inspector.guard_time();
-                let judged = downstream.unless_gone(inspector.window(&mut hold)).await?;
+                let judged = downstream.unless_gone(inspector.window(hold)).await?;
                 self.elsewhere += inspector.guard_time().saturating_sub(before);
                 self.draft.response(inspector.response_record());
                 let Some(cleared) = judged else { break };
@@ -322,7 +328,8 @@ impl<'a> Exchange<'a> {
         }
         if downstream.has_begun() {
             // The status is out: the stream ends with an error event, which official clients raise.
-            let _ = downstream.write_ours(words.error().event(downstream.dialect())).await;
+            let event = words.error().event(downstream.dialect(), self.next_event);
+            let _ = downstream.write_ours(event).await;
             downstream.close_after();
             let _ = downstream.finish().await;
         } else {

@@ -186,7 +186,7 @@ const MESSAGE: &[Field] = &[
     field("reasoning_details[].text", Holds::Text(Channel::Reasoning), "its text"),
     field("reasoning_details[].summary", Holds::Text(Channel::Reasoning), "its summary"),
     field("reasoning_details[].data", Holds::Payload, "encrypted reasoning"),
-    field("reasoning_details[].signature", Holds::Payload, "a signature over the reasoning"),
+    field("reasoning_details[].signature", Holds::Sealed, "the provider's seal on the reasoning"),
     field("reasoning_details[].id", Holds::Id, "the name of a part"),
     field("reasoning_details[].format", Holds::Id, "whose format it is in"),
     field("reasoning_details[].index", Holds::Number, "the number of a part"),

@@ -3,8 +3,9 @@
 //! A table is a list of [`Field`]s: a path, what stands there, and what it means. [`Table::read`]
 //! sorts every string and every key of a value into text to judge, words that carry no content, and
 //! parts nobody here can read. Whatever the table does not name is text to judge: its keys and its
-//! strings. Numbers, `true`, `false` and `null` carry no text, with one exception: a list of numbers
-//! in a field nobody knows may be token ids, and counts as unread.
+//! strings. Numbers, `true`, `false` and `null` carry no text, with two exceptions: where text belongs
+//! they are judged as they are written, and a list of numbers in a field nobody knows may be token ids,
+//! and counts as unread.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -403,7 +404,8 @@ impl<'v> Reader<'v> {
             _ => {}
         }
         match value {
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::Null => {}
+            Value::Bool(_) | Value::Number(_) => self.bare(value, holds),
             Value::String(text) => self.text(text, holds),
             Value::Array(items) => self.items(items, place, holds),
             Value::Object(object) => {
@@ -518,6 +520,14 @@ impl<'v> Reader<'v> {
                 self.say(channel, text);
             }
             _ => self.say(Channel::Other, text),
+        }
+    }
+
+    /// A number, `true` or `false`: where text belongs, whoever reads on may take it for its letters.
+    fn bare(&mut self, value: &Value, holds: Option<Holds>) {
+        if let Some(Holds::Text(channel) | Holds::Part(channel, _)) = holds {
+            let (slot, text) = (self.slot, value.to_string().into());
+            self.found.pieces.push(Piece { channel, slot, text, place: None, said_at: None });
         }
     }
 
@@ -668,6 +678,8 @@ mod tests {
         check(json!({"said": [{"type": "new", "x": "y"}]}), &["new", "x", "y"], &["said[0]"]);
         check(json!({"said": {"x": "y"}}), &["x", "y"], &["said"]);
         check(json!({"said": [[1, 2]]}), &[], &["said[0]"]);
+        check(json!({"said": 5}), &["5"], &[]);
+        check(json!({"said": [true, null]}), &["true"], &[]);
         check(json!({"new": {"key": ["leaf", 1, null]}}), &["new", "key", "leaf"], &["*.*"]);
         check(json!({"new": {"7": 1}}), &["new"], &[]);
         check(json!({"kept": true}), &[], &["kept"]);

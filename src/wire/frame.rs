@@ -86,11 +86,20 @@ impl Frame {
     fn failing(&self, words: &str) -> Bytes {
         let kind = "invalid_request_error";
         let error = Error { message: words, kind, param: None, code: "content_filter" };
-        error.event(match self {
+        let dialect = match self {
             Self::Chunks(_) => Dialect::Chat,
             Self::Message(_) => Dialect::Messages,
             Self::Response(_) => Dialect::Responses,
-        })
+        };
+        error.event(dialect, self.next())
+    }
+
+    /// The number of the next event, where the dialect numbers them.
+    pub fn next(&self) -> u64 {
+        match self {
+            Self::Chunks(_) | Self::Message(_) => 0,
+            Self::Response(frame) => frame.next(),
+        }
     }
 
     /// What ends the stream once every choice has ended.

@@ -29,8 +29,9 @@ impl Error<'_> {
         Bytes::from(self.value(dialect).to_string())
     }
 
-    /// The same inside a stream that has begun: official clients raise it.
-    pub fn event(&self, dialect: Dialect) -> Bytes {
+    /// The same inside a stream that has begun: official clients raise it. `number` is that of the
+    /// event, where a dialect numbers them.
+    pub fn event(&self, dialect: Dialect, number: u64) -> Bytes {
         match dialect {
             Dialect::Chat | Dialect::Completions | Dialect::Embeddings => {
                 event(&Error { param: None, ..*self }.value(dialect))
@@ -39,7 +40,7 @@ impl Error<'_> {
             Dialect::Responses => {
                 let Self { message, param, code, .. } = self;
                 named_event(&json!({"type": "error", "code": code, "message": message,
-                    "param": param, "sequence_number": 0}))
+                    "param": param, "sequence_number": number}))
             }
         }
     }
@@ -232,7 +233,7 @@ mod tests {
         );
         let error = Error { message: "gone", kind: "server_error", param: None, code: "x" };
         assert_eq!(
-            error.event(Dialect::Chat),
+            error.event(Dialect::Chat, 0),
             "data: {\"error\":{\"message\":\"gone\",\"type\":\"server_error\",\"param\":null,\"code\":\"x\"}}\n\n"
         );
     }

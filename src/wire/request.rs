@@ -471,8 +471,11 @@ mod tests {
         check(part(json!({"type": "new", "text": "a"})), &[at]);
         check(part(json!({"text": "a"})), &[at]);
         check(part(json!([1, 2])), &[at]);
-        check(with(json!({"store": true})), &["store"]);
-        check(with(json!({"store": false, "conversation": {}})), &[]);
+        check(with(json!({"store": true, "conversation": {}})), &[]);
+        check(
+            with(json!({"conversation": "conv_1", "container": "c"})),
+            &["conversation", "container"],
+        );
         check(with(json!({"previous_response_id": "resp_1"})), &["previous_response_id"]);
         check(with(json!({"prompt": [1, 2]})), &["prompt"]);
         check(with(json!({"new_ids": [[1], [2]]})), &["*[0]", "*[1]"]);

@@ -63,14 +63,11 @@ pub(super) const SAMPLING: &[Field] = &[
     field("cache_salt", Holds::Id, "keeps the engine's caches apart"),
 ];
 
-/// What cannot be read here.
+/// What is kept at the provider, and cannot be read here where it is used.
 pub(super) const ELSEWHERE: &[Field] = &[
     field("prompt_token_ids", Holds::Elsewhere, "token ids"),
-    field(
-        "store",
-        Holds::Elsewhere,
-        "the provider keeps the text, and gives it back by another path",
-    ),
+    // What is kept is what was judged. It counts as unread where it is used again.
+    field("store", Holds::Number, "whether the provider keeps the text"),
     field("previous_response_id", Holds::Elsewhere, "text kept at the provider"),
     field("conversation", Holds::Elsewhere, "text kept at the provider"),
     field("container", Holds::Elsewhere, "files kept at the provider"),

@@ -153,7 +153,6 @@ async fn a_prompt_that_is_blocked_never_reaches_the_upstream() {
         ),
         (json!({"previous_response_id": "resp_1"}), "content_unreadable", "previous_response_id"),
         (json!({"conversation": "conv_1"}), "content_unreadable", "conversation"),
-        (json!({"store": true}), "content_unreadable", "store"),
         (json!({"prompt": {"id": "pmpt_1"}}), "content_unreadable", "prompt"),
         (json!({"truncation": "auto"}), "field_refused", "truncation"),
         (
@@ -276,4 +275,8 @@ async fn errors_of_the_upstream_are_judged_and_passed_on() {
         text.contains("event: error\ndata: {\"type\":\"error\",\"code\":\"upstream_unreadable\"")
     );
     assert!(!text.contains("not json"), "{text}");
+    let numbers: Vec<u64> =
+        read(text).iter().map(|event| event["sequence_number"].as_u64().unwrap()).collect();
+    assert!(numbers.len() > 2, "{text}");
+    assert!(numbers.iter().copied().eq(0..numbers.len() as u64), "the error is the next: {text}");
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::support::client::{Client, chat_stream, post};
+use crate::support::client::{Client, chat, chat_stream, post};
 use crate::support::gateway::TestGateway;
 use crate::support::upstream;
 use crate::support::upstream::{DONE, Step, Upstream, delta, stop};
@@ -143,4 +143,28 @@ async fn an_annotated_stream_says_so_in_chunks_of_its_own() {
     let text = answer.text();
     assert!(text.contains(&events[0]) && text.ends_with(DONE), "{text}");
     assert!(text.contains("\"wardgate\""), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_in_another_form_than_was_asked_for_is_judged_in_the_form_it_has() {
+    // Nothing is translated: events stay events, and JSON stays JSON, once they are judged.
+    let said = |text: &str| [delta(0, text), stop(0), DONE.to_owned()];
+    for (text, passes) in [("All is well. ", true), ("The canary. ", false)] {
+        let steps = upstream::events(&said(text));
+        let gateway = TestGateway::start(Upstream::answering(steps).await).await;
+        let mut client = Client::connect(gateway.data).await;
+        client.send(post(&chat("hello"))).await;
+        let answer = client.answer().await.expect("an answer");
+        assert!(answer.header("content-type").is_some_and(|kind| kind.contains("event-stream")));
+        assert_eq!(answer.text() == said(text).concat(), passes);
+        assert_eq!(answer.text().contains("content_filter"), !passes);
+        assert!(!answer.text().contains("canary"));
+
+        let whole = upstream::completion(&[text]);
+        let (answer, _) = streamed(upstream::json(&whole)).await;
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert_eq!(answer.text() == whole, passes);
+        assert_eq!(answer.text().contains("content_filter"), !passes);
+        assert!(!answer.text().contains("canary"));
+    }
 }

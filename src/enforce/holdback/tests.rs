@@ -201,6 +201,13 @@ fn a_chunk_of_several_choices_is_written_anew_without_the_one_that_was_cut() {
         &[closing(0), second("x"), second("y"), stop(1), DONE.to_owned()],
     );
     check(&[both(CANARY, CANARY), DONE.to_owned()], 2, &[closing(0), closing(1), DONE.to_owned()]);
+    // What stands beside its data is still there.
+    let beside = |event: String| format!("event: chunk\nid: 7\n{event}");
+    check(
+        &[beside(both(CANARY, "x").replace('\n', "\r\n")), stop(1), DONE.to_owned()],
+        2,
+        &[closing(0), beside(second("x")), stop(1), DONE.to_owned()],
+    );
 }
 
 #[test]

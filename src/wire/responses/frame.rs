@@ -53,6 +53,11 @@ impl ResponseFrame {
         self.created_at = response.get("created_at").and_then(Value::as_u64).unwrap_or(0);
     }
 
+    /// The number of the next event.
+    pub(in crate::wire) fn next(&self) -> u64 {
+        self.next
+    }
+
     /// Follows an event that has gone out.
     pub(in crate::wire) fn pass(&mut self, event: &Value) {
         let number = |field: &str| event.get(field).and_then(Value::as_u64);

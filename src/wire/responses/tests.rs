@@ -110,7 +110,6 @@ fn what_nobody_can_read_is_named() {
     for (field, value) in [
         ("previous_response_id", json!("resp_1")),
         ("conversation", json!({"id": "conv_1"})),
-        ("store", json!(true)),
         ("background", json!(true)),
         ("prompt", json!({"id": "pmpt_1"})),
     ] {
