@@ -24,6 +24,7 @@
 //! wire          the dialects (chat completions, responses, messages ...), strict JSON, events
 //! policy        rules, and the decision they lead to
 //! guard         judging within a deadline; the seam to the classifiers
+//! patterns      personal data and secrets: what has a form needs no model
 //! verdict       what a guard found: scores, coverage, or why there is none
 //! reading       what a model may make of a text: its disguises taken off, its codes decoded
 //! taxonomy   transcript   telemetry                               the words everybody uses
@@ -123,6 +124,8 @@ pub mod transcript;
 
 pub mod reading;
 pub mod verdict;
+
+pub mod patterns;
 
 pub mod guard;
 pub mod policy;

@@ -2,6 +2,9 @@
 //!
 //! A [`Taxonomy`] is the ordered list; a [`Category`] is an index into one. What a category means is
 //! the classifier's business; what to do about it is the policy's.
+//!
+//! A policy works with its guard's categories and, behind them, those of the patterns it looks for. So
+//! an index into the guard's own list means the same in the longer one.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -28,6 +31,8 @@ const LLAMA_GUARD_2: [(&str, &str); 11] = [
 #[derive(Clone, PartialEq, Eq)]
 pub struct Taxonomy {
     entries: Arc<[Entry]>,
+    /// How many of them, the first ones, are a guard's.
+    shares: usize,
 }
 
 #[derive(PartialEq, Eq)]
@@ -58,12 +63,24 @@ impl Taxonomy {
     pub fn new<C: Into<String>, N: Into<String>>(
         entries: impl IntoIterator<Item = (C, N)>,
     ) -> Self {
-        let entries = entries
+        let entries: Arc<[Entry]> = entries
             .into_iter()
             .take(usize::from(u8::MAX))
             .map(|(code, name)| Entry { code: code.into(), name: name.into() })
             .collect();
-        Self { entries }
+        Self { shares: entries.len(), entries }
+    }
+
+    /// The same with further categories behind, which are found and are no share of p(unsafe).
+    #[must_use]
+    pub fn extended<'n>(&'n self, found: impl IntoIterator<Item = (&'n str, &'n str)>) -> Self {
+        let own = self.entries.iter().map(|entry| (entry.code.as_str(), entry.name.as_str()));
+        Self { shares: self.shares, ..Self::new(own.chain(found)) }
+    }
+
+    /// Whether a category's score is a share of p(unsafe): a guard's is, a pattern's is not.
+    pub fn is_share(&self, category: Category) -> bool {
+        category.index() < self.shares
     }
 
     /// How many categories there are.
@@ -116,5 +133,18 @@ mod tests {
         }
         assert_eq!(taxonomy.by_code("S10").map(|found| taxonomy.name(found)), Some("Self-Harm"));
         assert_eq!(taxonomy.by_code("S12"), None);
+    }
+
+    #[test]
+    fn what_is_added_leaves_a_guards_categories_where_they_are() {
+        let guards = Taxonomy::llama_guard_2();
+        let longer = guards.extended([("PII.EMAIL", "E-mail address")]);
+        for category in guards.categories() {
+            assert_eq!(longer.code(category), guards.code(category));
+            assert!(longer.is_share(category));
+        }
+        let added = longer.by_code("PII.EMAIL").expect("it was added");
+        assert!(added.index() == 11 && !longer.is_share(added));
+        assert_ne!(longer, guards);
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["taxonomy", "transcript", "telemetry"],
     &["verdict", "reading"],
+    &["patterns"],
     &["wire", "policy", "guard"],
     &["tenant", "enforce", "audit", "llama_guard", "hub"],
     &["gateway", "admin"],
@@ -33,7 +34,7 @@ const RESERVED: &[(&str, &[&str])] = &[
 ];
 
 /// What a module must not name although its floor would allow it: machines without I/O.
-const PURE: &[&str] = &["reading", "wire", "policy", "enforce", "guard/scheduler"];
+const PURE: &[&str] = &["reading", "patterns", "wire", "policy", "enforce", "guard/scheduler"];
 const IMPURE: &[&str] =
     &["std::fs", "std::net", "std::env", "Instant::now", "SystemTime", "tokio::", "thread::spawn"];
 

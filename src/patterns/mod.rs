@@ -1,0 +1,52 @@
+//! A classifier without a model: personal data and secrets, which have forms of their own, and whatever
+//! else a policy looks for.
+//!
+//! A guard judges what a text means and cannot point at a byte of it; a card number means nothing and is
+//! where it is. So the two share categories and decisions and nothing else: a [`Match`] is a stretch of
+//! bytes, a category and a score, and policies have thresholds on it as on any other.
+//!
+//! * `rule` is what a form is, as data; `personal`, `national` and `secrets` are the forms.
+//! * `digits` and `checks` hold what else must be true of a match; `entropy` tells chance from writing;
+//!   `context` reads the words around it.
+//! * `folded` makes digits, blanks and dashes of all kinds plain before anything is looked for.
+//! * `own` is what a policy looks for on its own account.
+//! * `finder` goes over a text once for all of them.
+//!
+//! # Scores
+//!
+//! A score says how sure it is that a match is what it looks like: 1.0 where a prefix or check digits
+//! leave no doubt, or a word beside it names it (`IBAN`, `date of birth`); from 0.5 on where the form
+//! alone is telling; below where it is mostly something else. Some forms (a date, nine digits) count
+//! only near a word that names them.
+//!
+//! # Bounds
+//!
+//! Matching is linear in the text. No match is longer than its rule reaches: 64 bytes for numbers, 320
+//! for mailboxes and tokens, 4 KiB for JSON Web Tokens, 16 KiB for keys in armour, and 1 KiB for a
+//! policy's own. What is longer is found as far as that.
+
+mod checks;
+
+mod context;
+
+mod digits;
+
+mod entropy;
+
+mod finder;
+
+mod folded;
+
+mod national;
+
+mod own;
+
+mod personal;
+
+mod rule;
+
+mod secrets;
+
+pub use finder::{Match, Patterns};
+pub use own::{OWN_REACH, Own, OwnFault};
+pub use rule::CATEGORIES;
