@@ -129,7 +129,7 @@ impl Unscored {
 }
 
 /// A stretch of a text that a classifier points at. Llama Guard points at none; patterns do.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Span {
     /// Which of the texts that were judged together, from 0.
     pub transcript: usize,
@@ -137,6 +137,8 @@ pub struct Span {
     pub range: Range<usize>,
     /// What was found there.
     pub category: Category,
+    /// How sure it is: no share of p(unsafe).
+    pub score: Score,
 }
 
 /// What is known about one or several texts: readings, how much was read, and why not all of it.
@@ -189,9 +191,14 @@ impl Judgement {
     }
 
     /// Keeps only the highest of every number, for an account that grows with a stream. Rules are not to
-    /// be held against what is left: it is the scores of no text. What was pointed at is forgotten.
+    /// be held against what is left: it is the scores of no text. What was pointed at is forgotten, but
+    /// for the surest of each category, whose place means nothing any more.
     pub fn condense(&mut self) {
-        self.spans.clear();
+        self.spans.sort_by(|one, other| {
+            let surer = other.score.get().total_cmp(&one.score.get());
+            one.category.cmp(&other.category).then(surer)
+        });
+        self.spans.dedup_by_key(|span| span.category);
         let mut readings = std::mem::take(&mut self.readings).into_iter();
         let Some(mut highest) = readings.next() else { return };
         for reading in readings {
@@ -208,8 +215,10 @@ impl Judgement {
         self.readings.iter().map(|scores| scores.unsafe_).reduce(Score::max)
     }
 
-    /// The highest score of a category over all readings, if there is a reading.
+    /// The highest score of a category over all readings and all that was pointed at, if there is any.
     pub fn highest_of(&self, category: Category) -> Option<Score> {
-        self.readings.iter().map(|scores| scores.category(category)).reduce(Score::max)
+        let spans = self.spans.iter().filter(|span| span.category == category);
+        let readings = self.readings.iter().map(|scores| scores.category(category));
+        readings.chain(spans.map(|span| span.score)).reduce(Score::max)
     }
 }

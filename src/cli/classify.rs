@@ -15,7 +15,7 @@ use crate::cli::{check, engine, output};
 use crate::config::{self, GuardModel, Settings};
 use crate::guard::{self, Guard, Lane};
 use crate::policy::{self, Phase, Policy, decide};
-use crate::taxonomy::Taxonomy;
+use crate::taxonomy::{Category, Taxonomy};
 use crate::transcript::{Reading, Transcript};
 use crate::verdict::{Judgement, Unscored};
 use crate::wire::{Dialect, Request};
@@ -81,9 +81,12 @@ impl Classify {
         let guard = start(model, settings)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let begun = Instant::now();
+        let looks = policy.rules(asked.phase).patterns.as_ref();
+        let found = looks.map(|patterns| patterns.judge(&asked.transcripts)).unwrap_or_default();
         let judged = runtime.block_on(guard.judge(asked.transcripts, Lane::default()));
         let ms = begun.elapsed().as_secs_f64() * 1000.0;
         let mut judgement = judged.judgement;
+        judgement.absorb(found);
         if asked.unread > 0 {
             judgement.absorb(Judgement::unscored(Unscored::Unreadable, asked.unread));
         }
@@ -155,12 +158,18 @@ impl Classify {
     ) -> Result<()> {
         let card = guard.card();
         let decision = decide(judgement, policy, phase);
-        let scores: Map<String, Value> = card
-            .taxonomy
+        let taxonomy = policy.taxonomy();
+        // Of what patterns look for, what they found; of the guard's, all.
+        let says = |category: &Category| {
+            taxonomy.is_share(*category)
+                || judgement.spans.iter().any(|it| it.category == *category)
+        };
+        let scores: Map<String, Value> = taxonomy
             .categories()
+            .filter(says)
             .filter_map(|category| {
                 let score = judgement.highest_of(category)?;
-                Some((card.taxonomy.code(category).to_owned(), json!(score)))
+                Some((taxonomy.code(category).to_owned(), json!(score)))
             })
             .collect();
         if self.json {
@@ -184,10 +193,10 @@ impl Classify {
         if let Some(reason) = judgement.unscored {
             output::say(&format!("unscored  {}", reason.code()))?;
         }
-        for category in card.taxonomy.categories() {
+        for category in taxonomy.categories() {
             if let Some(score) = judgement.highest_of(category).filter(|score| score.get() >= 0.01)
             {
-                let (code, name) = (card.taxonomy.code(category), card.taxonomy.name(category));
+                let (code, name) = (taxonomy.code(category), taxonomy.name(category));
                 output::say(&format!("  {code:<4}    {:.3}  {name}", score.get()))?;
             }
         }

@@ -56,17 +56,22 @@ impl Severity {
     }
 }
 
-/// One finding per category of the taxonomy, in order. `blocked_on` names what the rules that
-/// blocked are on: codes of categories, or `unsafe`, for which the category with the highest score
-/// stands.
+/// One finding per category of the taxonomy, in order; of what patterns look for, where something was
+/// found. `blocked_on` names what the rules that blocked are on: codes of categories, or `unsafe`, for
+/// which the guard's category with the highest score stands.
 pub fn findings(judgement: &Judgement, taxonomy: &Taxonomy, blocked_on: &[&str]) -> Vec<Finding> {
     let score = |category| judgement.highest_of(category).unwrap_or_default();
-    let highest = taxonomy.categories().reduce(|highest, category| {
-        if score(category) > score(highest) { category } else { highest }
-    });
+    let shares = taxonomy.categories().filter(|category| taxonomy.is_share(*category));
+    let highest = shares.reduce(
+        |highest, category| {
+            if score(category) > score(highest) { category } else { highest }
+        },
+    );
     let leading = highest.filter(|_| blocked_on.contains(&"unsafe"));
+    let is_said = |category: &_| taxonomy.is_share(*category) || score(*category) > Score::ZERO;
     taxonomy
         .categories()
+        .filter(is_said)
         .map(|category| Finding {
             code: taxonomy.code(category).to_owned(),
             name: taxonomy.name(category).to_owned(),

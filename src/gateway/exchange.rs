@@ -23,7 +23,8 @@ use crate::gateway::passthrough::Passthrough;
 use crate::gateway::proxy::Gateway;
 use crate::gateway::route::Route;
 use crate::gateway::upstream::{Kind, Response, UpstreamFault};
-use crate::policy::{self, Policy};
+use crate::patterns;
+use crate::policy::{self, Phase, Policy};
 use crate::tenant::Tenant;
 use crate::wire::{Asked, Dialect, History, Request, Terms};
 
@@ -163,7 +164,11 @@ impl<'a> Exchange<'a> {
         let ending = match response.kind() {
             Kind::Events if response.status().is_success() => {
                 let asked = prompt.get().asked().clone();
-                let mut hold = Holdback::new(self.gateway.holdback.clone(), asked);
+                let mut holdback = self.gateway.holdback.clone();
+                if self.tenant.policy.rules(Phase::Response).patterns.is_some() {
+                    holdback.overlap_chars = holdback.overlap_chars.max(patterns::OVERLAP);
+                }
+                let mut hold = Holdback::new(holdback, asked);
                 let streamed =
                     self.stream(downstream, &mut response, &mut inspector, &mut hold).await;
                 self.next_event = hold.frame().next();

@@ -10,10 +10,11 @@ use crate::audit::PhaseRecord;
 use crate::enforce::{Annotation, Finding, Holdback, Ruling, Summary, block, findings};
 use crate::gateway::downstream::{EVENTS, JSON, Reply};
 use crate::gateway::failure::Failure;
+use crate::gateway::look::look;
 use crate::gateway::proxy::Gateway;
 use crate::gateway::upstream::{Kind, UpstreamFault};
-use crate::guard::GuardCard;
 use crate::policy::{Action, Decision, Fired, Mode, Phase, Style, decide};
+use crate::taxonomy::Taxonomy;
 use crate::tenant::Tenant;
 use crate::transcript::Transcript;
 use crate::verdict::{Coverage, Judgement, Unscored};
@@ -51,7 +52,6 @@ pub(crate) struct Inspector<'a> {
     tenant: Arc<Tenant>,
     dialect: Dialect,
     exchange: String,
-    card: Arc<GuardCard>,
     prompt: Tally,
     response: Tally,
 }
@@ -89,16 +89,16 @@ impl Ruled {
         self.decision.enforced(self.mode) == Action::Block
     }
 
-    fn findings(&self, card: &GuardCard) -> Vec<Finding> {
-        found(&self.judgement, &self.decision, card)
+    fn findings(&self, taxonomy: &Taxonomy) -> Vec<Finding> {
+        found(&self.judgement, &self.decision, taxonomy)
     }
 }
 
-fn found(judgement: &Judgement, decision: &Decision, card: &GuardCard) -> Vec<Finding> {
+fn found(judgement: &Judgement, decision: &Decision, taxonomy: &Taxonomy) -> Vec<Finding> {
     let blocking = |fired: &&Fired| fired.action == Action::Block;
     let rules = decision.rules.iter().filter(blocking);
     let blocked_on: Vec<&str> = rules.map(|fired| fired.on.as_str()).collect();
-    findings(judgement, &card.taxonomy, &blocked_on)
+    findings(judgement, taxonomy, &blocked_on)
 }
 
 impl<'a> Inspector<'a> {
@@ -108,9 +108,8 @@ impl<'a> Inspector<'a> {
         dialect: Dialect,
         exchange: String,
     ) -> Self {
-        let card = gateway.guard.card();
         let (prompt, response) = (Tally::default(), Tally::default());
-        Self { gateway, tenant, dialect, exchange, card, prompt, response }
+        Self { gateway, tenant, dialect, exchange, prompt, response }
     }
 
     /// Judges a prompt, all of it, before anybody else sees it.
@@ -221,8 +220,15 @@ impl<'a> Inspector<'a> {
 
     /// Takes one set of texts to the guard, holds the verdict against the policy, and counts it.
     async fn judge(&mut self, phase: Phase, transcripts: Vec<Transcript>, unread: u64) -> Ruled {
-        let judged = self.gateway.guard.judge(transcripts, self.tenant.lane).await;
+        let tenant = Arc::clone(&self.tenant);
+        let patterns = tenant.policy.rules(phase).patterns.as_ref();
+        let looked_through = if patterns.is_some() { transcripts.clone() } else { Vec::new() };
+        let (judged, found) = tokio::join!(
+            self.gateway.guard.judge(transcripts, tenant.lane),
+            look(patterns, &looked_through),
+        );
         let mut judgement = judged.judgement;
+        judgement.absorb(found);
         if unread > 0 {
             judgement.absorb(Judgement::unscored(Unscored::Unreadable, unread));
         }
@@ -285,12 +291,17 @@ impl<'a> Inspector<'a> {
         if block.style(Phase::Response) != Style::Error {
             return None;
         }
-        let findings = found(&self.response.judgement, &self.response.decision, &self.card);
+        let findings =
+            found(&self.response.judgement, &self.response.decision, self.tenant.policy.taxonomy());
         Some(Reply::json(400, block::refuse_answer(self.dialect, block, &findings)))
     }
 
     fn farewell(&self, phase: Phase, ruled: &Ruled) -> Farewell {
-        block::farewell(self.tenant.policy.block(), phase, &ruled.findings(&self.card))
+        block::farewell(
+            self.tenant.policy.block(),
+            phase,
+            &ruled.findings(self.tenant.policy.taxonomy()),
+        )
     }
 
     /// The record of the prompt's phase.
@@ -304,7 +315,7 @@ impl<'a> Inspector<'a> {
     }
 
     fn record(&self, tally: &Tally, windows: Option<u32>) -> PhaseRecord {
-        let taxonomy = &self.card.taxonomy;
+        let taxonomy = self.tenant.policy.taxonomy();
         PhaseRecord::new(&tally.judgement, &tally.decision, taxonomy, tally.took, windows)
             .passing_over(tally.passed_over)
     }
@@ -329,7 +340,7 @@ impl<'a> Inspector<'a> {
 
     fn summary(&self, tally: &Tally) -> Summary {
         let decision = tally.decision.enforced(self.tenant.policy.mode()).as_str();
-        Summary::new(&tally.judgement, &self.card.taxonomy, decision)
+        Summary::new(&tally.judgement, self.tenant.policy.taxonomy(), decision)
     }
 
     fn refuse_prompt(&self, request: &Request, ruled: &Ruled) -> Reply {
@@ -342,7 +353,7 @@ impl<'a> Inspector<'a> {
         {
             return answer;
         }
-        let findings = ruled.findings(&self.card);
+        let findings = ruled.findings(self.tenant.policy.taxonomy());
         Reply::json(400, block::refuse_prompt(self.dialect, block, &findings))
     }
 

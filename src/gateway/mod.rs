@@ -16,6 +16,7 @@ mod failure;
 mod framing;
 mod inspect;
 mod listing;
+mod look;
 mod passthrough;
 mod proxy;
 mod route;

@@ -17,8 +17,10 @@ use crate::patterns::context::{self, Context};
 use crate::patterns::folded::{Folded, floor};
 use crate::patterns::own::{self, Own};
 use crate::patterns::rule::{self, Rule, Start};
+use crate::reading::readings;
 use crate::taxonomy::Category;
-use crate::verdict::Score;
+use crate::transcript::Transcript;
+use crate::verdict::{Judgement, Score, Span};
 
 /// How often a match that fails its check is tried once more without its last group: what follows a
 /// number may look like a part of it.
@@ -122,6 +124,32 @@ impl Patterns {
         let all = Config::new().match_kind(regex_automata::MatchKind::All);
         let numbers = own::built_in(&sources, all).filter(|_| !sources.is_empty());
         Self { rules, own, marks, marked, numbers, numbered }
+    }
+
+    /// What stands in the judged turns of these texts, in all their readings. Nothing is said of their
+    /// coverage: that is the guard's.
+    pub fn judge(&self, transcripts: &[Transcript]) -> Judgement {
+        let mut spans = Vec::new();
+        for (transcript, each) in transcripts.iter().enumerate() {
+            let text = &each.judged().text;
+            let found = self.find(text);
+            let is_known = |other: &Match| {
+                found.iter().any(|it| it.category == other.category && it.score >= other.score)
+            };
+            let further = readings(vec![each.clone()]).transcripts.into_iter().skip(1);
+            let hidden = further.flat_map(|reading| self.find(&reading.judged().text));
+            // What only a further reading shows stands nowhere in particular: all of the text is meant.
+            let hidden = hidden.filter(|it| !is_known(it));
+            let hidden: Vec<Match> =
+                hidden.map(|it| Match { range: 0..text.len(), ..it }).collect();
+            spans.extend(merged(hidden).into_iter().chain(found).map(|it| Span {
+                transcript,
+                range: it.range,
+                category: it.category,
+                score: it.score,
+            }));
+        }
+        Judgement { spans, ..Judgement::default() }
     }
 
     /// What stands in a text, in order; of what overlaps in one category, all of it as one.

@@ -22,8 +22,10 @@
 //! # Bounds
 //!
 //! Matching is linear in the text. No match is longer than its rule reaches: 64 bytes for numbers, 320
-//! for mailboxes and tokens, 4 KiB for JSON Web Tokens, 16 KiB for keys in armour, and 1 KiB for a
-//! policy's own. What is longer is found as far as that.
+//! for mailboxes and tokens, 4 KiB for JSON Web Tokens, 16 KiB for keys in armour, and 512 bytes
+//! for a policy's own. What is longer is found as far as that. In a stream, where a text comes in windows, a
+//! window repeats [`OVERLAP`] characters of the one before: so what has as many bytes is seen whole
+//! wherever the cut falls, and so is the beginning of anything longer.
 
 mod checks;
 
@@ -49,4 +51,4 @@ mod secrets;
 
 pub use finder::{Match, Patterns};
 pub use own::{OWN_REACH, Own, OwnFault};
-pub use rule::CATEGORIES;
+pub use rule::{CATEGORIES, OVERLAP};

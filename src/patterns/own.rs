@@ -5,11 +5,13 @@ use regex_automata::util::syntax;
 use regex_syntax::hir::Hir;
 use thiserror::Error;
 
+use crate::patterns::rule::OVERLAP;
+
 /// The most bytes that a match of a policy's own may have.
-pub const OWN_REACH: usize = 1024;
+pub const OWN_REACH: usize = OVERLAP;
 
 /// The most bytes that one expression may take once compiled.
-const COMPILED: usize = 1 << 20;
+const COMPILED: usize = 512 << 10;
 
 /// A pattern of a policy's own. Matching takes time in proportion to the text, whatever the expression.
 #[derive(Clone, Debug)]
@@ -117,8 +119,8 @@ mod tests {
         check("[0-9]*", Err(OwnFault::Empty));
         check("[a-z]{1,2000}", Err(OwnFault::TooLong(2000)));
         check(r"(?:\w{200}){5}", Err(OwnFault::TooLong(4000)));
-        check(r"\p{Greek}{1,250}", Ok(()));
-        check(r"(?:[\w\s]{1,30}){2,8}", Err(OwnFault::TooLarge));
+        check(r"\p{Greek}{1,100}", Ok(()));
+        check(r"(?:[\w\s]{1,16}){2,8}", Err(OwnFault::TooLarge));
         let syntax = Own::regex("(a", &[]);
         assert!(
             matches!(&syntax, Err(OwnFault::Syntax(what)) if what == "unclosed group"),

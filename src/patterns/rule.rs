@@ -40,6 +40,11 @@ pub(super) enum Start {
 /// before it.
 const NUMBER_REACH: usize = 64;
 
+/// How much of a stream's end is to be searched once more with what comes behind it: as much as anything
+/// needs to be found, and more than most are long. Tokens and keys beyond it show themselves at their
+/// beginning.
+pub const OVERLAP: usize = 512;
+
 /// How far other values reach unless said otherwise.
 const REACH: usize = 320;
 

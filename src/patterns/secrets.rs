@@ -165,7 +165,7 @@ pub(super) const RULES: &[Rule] = &[
     key(
         "SECRET.JWT",
         &["eyj"],
-        r"eyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,}",
+        r"eyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}(?:\.[0-9A-Za-z_-]{10,})?",
     )
     .reaching(JWT_REACH),
     Rule::new(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::policy::file::{Faults, Table};
 use crate::policy::rule::Phase;
-use crate::taxonomy::Taxonomy;
+use crate::policy::wanted::Wanted;
 
 /// In which form a client is told of a block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,16 +64,15 @@ const STYLES: [(&str, Style); 3] = [
 const LONGEST: usize = 4096;
 
 /// Reads `[block]`.
-pub(super) fn read(root: &Table<'_, '_>, taxonomy: &Taxonomy, faults: &mut Faults) -> Block {
+pub(super) fn read(root: &Table<'_, '_>, wanted: &Wanted, faults: &mut Faults) -> Block {
     let default = Block::default();
     let Some(table) = root.table("block", faults) else { return default };
     table.only(&["prompt", "response", "text", "texts"], faults);
     let mut texts = Vec::new();
     if let Some(table) = table.table("texts", faults) {
         for (code, place) in table.keys() {
-            if taxonomy.by_code(code).is_none() {
-                let (what, remedy) = unknown_category(taxonomy, code);
-                faults.note(place, what, remedy);
+            if wanted.taxonomy.by_code(code).is_none() {
+                wanted.note_unknown(code, place, faults);
             }
             let text = table.string(code, faults);
             texts.extend(
@@ -87,12 +86,6 @@ pub(super) fn read(root: &Table<'_, '_>, taxonomy: &Taxonomy, faults: &mut Fault
         text: table.string("text", faults).and_then(|text| checked(&table, "text", text, faults)),
         texts,
     }
-}
-
-/// That there is no such category, and which there are.
-pub(super) fn unknown_category(taxonomy: &Taxonomy, code: &str) -> (String, String) {
-    let known: Vec<&str> = taxonomy.categories().map(|category| taxonomy.code(category)).collect();
-    (format!("there is no category `{code}`"), format!("there are: {}", known.join(", ")))
 }
 
 fn checked(

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -12,6 +13,7 @@ use crate::policy::file::{Faults, Table};
 use crate::policy::rule::{
     Action, CategoryRule, FailureMode, History, Mode, Phase, PhaseRules, Policy, Thresholds,
 };
+use crate::policy::wanted::{Wanted, covers};
 use crate::taxonomy::{Category, Taxonomy};
 use crate::verdict::Score;
 
@@ -64,12 +66,13 @@ impl fmt::Display for Problems {
     }
 }
 
-/// Reads a policy. `file` is only named in problems.
+/// Reads a policy for a guard with these categories. `file` is only named in problems.
 ///
 /// # Errors
 ///
 /// Everything that is wrong, at once.
 pub fn compile(source: &str, file: &str, taxonomy: &Taxonomy) -> Result<Compiled, Problems> {
+    let taxonomy = taxonomy.clone();
     let (faults, oddities) = (Faults::default(), Faults::default());
     let mut reading = Reading { taxonomy, faults, oddities, allowed: Vec::new() };
     let policy = match DeTable::parse(source) {
@@ -84,6 +87,8 @@ pub fn compile(source: &str, file: &str, taxonomy: &Taxonomy) -> Result<Compiled
     let problems = |faults: Faults| {
         let mut problems: Vec<_> = faults.0;
         problems.sort_by_key(|fault| fault.at);
+        // A rule on a group is read once for each of it.
+        problems.dedup_by(|one, other| (one.at, &one.what) == (other.at, &other.what));
         let problem = |fault: crate::policy::file::Fault| Problem {
             file: file.to_owned(),
             line: Some(line(fault.at)),
@@ -102,37 +107,57 @@ pub fn compile(source: &str, file: &str, taxonomy: &Taxonomy) -> Result<Compiled
     }
 }
 
-struct Reading<'a> {
-    taxonomy: &'a Taxonomy,
+struct Reading {
+    taxonomy: Taxonomy,
     faults: Faults,
     oddities: Faults,
     /// Fields that are allowed by name, each with its place.
     allowed: Vec<(String, Range<usize>)>,
 }
 
-const TOP: [&str; 9] =
-    ["name", "description", "mode", "block", "history", "allow", "unscored", "unsafe", "category"];
+const TOP: [&str; 10] = [
+    "name",
+    "description",
+    "mode",
+    "block",
+    "history",
+    "allow",
+    "unscored",
+    "unsafe",
+    "category",
+    "pattern",
+];
 const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
 const HISTORY: [(&str, History); 2] = [("all", History::All), ("latest", History::Latest)];
 const FAILURE: [(&str, FailureMode); 2] =
     [("block", FailureMode::Closed), ("allow", FailureMode::Open)];
 
-impl Reading<'_> {
+impl Reading {
     fn policy(&mut self, root: &Table<'_, '_>, source: &str) -> Option<Policy> {
         root.only(&TOP, &mut self.faults);
         let name = self.name(root);
         let description = root.string("description", &mut self.faults).map(|(text, _)| text);
         let mode = root.word("mode", &MODES, &mut self.faults).unwrap_or_default();
-        let block = block::read(root, self.taxonomy, &mut self.faults);
+        let wanted = Wanted::read(root, &self.taxonomy, &mut self.faults);
+        self.taxonomy = wanted.taxonomy.clone();
+        let block = block::read(root, &wanted, &mut self.faults);
         let history = self.history(root);
         if let Some(allow) = root.table("allow", &mut self.faults) {
             allow.only(&["fields"], &mut self.faults);
             self.allowed = allow.strings("fields", &mut self.faults);
         }
         let allowed = self.allowed.iter().map(|(name, _)| name.clone()).collect();
-        let prompt = self.phase(root, Phase::Prompt);
-        let response = self.phase(root, Phase::Response);
-        self.whole_tables(root);
+        let mut prompt = self.phase(root, Phase::Prompt, &wanted);
+        let mut response = self.phase(root, Phase::Response, &wanted);
+        self.whole_tables(root, &wanted);
+        let looks =
+            |rules: &PhaseRules| rules.categories.iter().any(|rule| wanted.is_found(rule.category));
+        let (in_prompt, in_response) = (looks(&prompt), looks(&response));
+        if in_prompt || in_response {
+            let patterns = wanted.patterns();
+            prompt.patterns = in_prompt.then(|| Arc::clone(&patterns));
+            response.patterns = in_response.then_some(patterns);
+        }
         let name = name?;
         let version: String = Sha256::digest(source.as_bytes())
             .iter()
@@ -143,12 +168,14 @@ impl Reading<'_> {
             .collect();
         let label = format!("{name}@{version}");
         let description = description.unwrap_or_default();
+        let taxonomy = self.taxonomy.clone();
         Some(Policy {
             name,
             version,
             label,
             description,
             mode,
+            taxonomy,
             block,
             history,
             allowed,
@@ -186,7 +213,7 @@ impl Reading<'_> {
     }
 
     /// Keys that belong to no phase are looked at once.
-    fn whole_tables(&mut self, root: &Table<'_, '_>) {
+    fn whole_tables(&mut self, root: &Table<'_, '_>, wanted: &Wanted) {
         let phases = ["prompt", "response"];
         if let Some(unscored) = root.table("unscored", &mut Faults::default()) {
             unscored.only(&phases, &mut self.faults);
@@ -196,14 +223,29 @@ impl Reading<'_> {
         }
         let Some(categories) = root.table("category", &mut self.faults) else { return };
         for (code, place) in categories.keys() {
-            self.category(code, place);
-            if let Some(category) = categories.table(code, &mut self.faults) {
+            let known = self.taxonomy.by_code(code);
+            let is_guards = known.is_some_and(|category| self.taxonomy.is_share(category));
+            if known.is_none() && !wanted.knows(code) {
+                wanted.note_unknown(code, place, &mut self.faults);
+                continue;
+            }
+            let Some(category) = categories.table(code, &mut self.faults) else { continue };
+            if is_guards {
+                category.only(&["prompt", "response", "patterns"], &mut self.faults);
+            } else {
                 category.only(&phases, &mut self.faults);
+            }
+        }
+        if let Some(patterns) = root.table("pattern", &mut Faults::default()) {
+            for (code, place) in patterns.keys().filter(|(code, _)| wanted.is_idle(code)) {
+                let what = format!("no rule acts on what [pattern.{code}] finds");
+                let remedy = format!("add one: [category.{code}]");
+                self.oddities.note(place, what, remedy);
             }
         }
     }
 
-    fn phase(&mut self, root: &Table<'_, '_>, phase: Phase) -> PhaseRules {
+    fn phase(&mut self, root: &Table<'_, '_>, phase: Phase, wanted: &Wanted) -> PhaseRules {
         // A table that is none is noted once, with the prompt.
         let mut noted_before = Faults::default();
         let faults = if phase == Phase::Prompt { &mut self.faults } else { &mut noted_before };
@@ -222,14 +264,21 @@ impl Reading<'_> {
                 table.strings("except", faults_of(phase, &mut self.faults, &mut noted_before))
             {
                 let known = self.taxonomy.by_code(&code);
-                if phase == Phase::Prompt && known.is_none() {
-                    self.category(&code, place);
+                let share = known.filter(|category| self.taxonomy.is_share(*category));
+                if phase == Phase::Prompt && share.is_none() {
+                    if wanted.knows(&code) {
+                        let what =
+                            format!("`{code}` is found by patterns, and no part of p(unsafe)");
+                        self.faults.note(place, what, "take it out of `except`");
+                    } else {
+                        wanted.note_unknown(&code, place, &mut self.faults);
+                    }
                 }
-                excepted.extend(known);
+                excepted.extend(share);
             }
         }
-        let categories = self.categories(root, phase, &unsafe_, &mut excepted);
-        PhaseRules { unscored, unsafe_, excepted, categories }
+        let categories = self.categories(root, phase, &unsafe_, &mut excepted, wanted);
+        PhaseRules { unscored, unsafe_, excepted, categories, patterns: None }
     }
 
     fn categories(
@@ -238,6 +287,7 @@ impl Reading<'_> {
         phase: Phase,
         unsafe_: &Thresholds,
         excepted: &mut Vec<Category>,
+        wanted: &Wanted,
     ) -> Vec<CategoryRule> {
         let Some(tables) = root.table("category", &mut Faults::default()) else {
             return Vec::new();
@@ -245,8 +295,8 @@ impl Reading<'_> {
         let mut rules = Vec::new();
         for category in self.taxonomy.categories() {
             let code = self.taxonomy.code(category).to_owned();
-            let Some(table) = tables.table(&code, &mut Faults::default()) else { continue };
             let key = phase.as_str();
+            let Some(table) = rule_on(&tables, &code, key) else { continue };
             if table.is_string(key) {
                 match table.string(key, &mut self.faults) {
                     Some((word, place)) if word != "allow" => {
@@ -254,13 +304,14 @@ impl Reading<'_> {
                         let remedy = "write \"allow\", or thresholds such as { block = 0.5 }";
                         self.faults.note(place, what, remedy);
                     }
+                    _ if !self.taxonomy.is_share(category) => {}
                     _ if excepted.contains(&category) => {}
                     _ => excepted.push(category),
                 }
                 continue;
             }
             let Some(thresholds) = self.thresholds(&table, key) else { continue };
-            if !excepted.contains(&category) {
+            if !excepted.contains(&category) && !wanted.is_found(category) {
                 self.note_idle(&table, phase, &thresholds, unsafe_);
             }
             rules.push(CategoryRule { category, code, thresholds });
@@ -333,13 +384,14 @@ impl Reading<'_> {
         }
         Some((score?, place))
     }
+}
 
-    fn category(&mut self, code: &str, place: Range<usize>) {
-        if self.taxonomy.by_code(code).is_none() {
-            let (what, remedy) = block::unknown_category(self.taxonomy, code);
-            self.faults.note(place, what, remedy);
-        }
-    }
+/// The table with the rule on a category in one phase: its own, or that of the smallest group it is in.
+fn rule_on<'t, 's>(tables: &Table<'t, 's>, code: &str, phase: &str) -> Option<Table<'t, 's>> {
+    let names = tables.keys().map(|(name, _)| name).filter(|name| covers(name, code));
+    let tables = names.filter_map(|name| Some((name, tables.table(name, &mut Faults::default())?)));
+    let ruling = tables.filter(|(_, table)| table.has(phase));
+    ruling.max_by_key(|(name, _)| (*name == code, name.len())).map(|(_, table)| table)
 }
 
 fn faults_of<'f>(phase: Phase, first: &'f mut Faults, second: &'f mut Faults) -> &'f mut Faults {

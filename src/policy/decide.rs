@@ -1,6 +1,6 @@
 //! What follows from a judgement under a policy. Pure; the heart of the product.
 //!
-//! Every rule looks at every reading by itself, and the strictest action that any of them reaches is
+//! Every rule looks at every reading and at every span by itself, and the strictest action that any of them reaches is
 //! the decision. Having no verdict is an input like any other: the failure mode says what follows.
 
 use serde::{Serialize, Serializer};
@@ -97,6 +97,16 @@ pub fn decide(judgement: &Judgement, policy: &Policy, phase: Phase) -> Decision 
             }
         }
     }
+    for span in &judgement.spans {
+        let rules = rules.categories.iter().filter(|rule| rule.category == span.category);
+        for rule in rules {
+            let (score, reading) = (span.score, Reading::default());
+            if let Some((action, threshold)) = rule.thresholds.reached(score) {
+                let on = rule.code.clone();
+                decision.note(Fired { on, action, threshold, score, reading });
+            }
+        }
+    }
     if let Some(reason) = judgement.unscored {
         match rules.unscored {
             FailureMode::Closed if decision.action < Action::Block => {
@@ -125,7 +135,7 @@ mod tests {
     use super::{Decision, decide};
     use crate::policy::{Action, Mode, Phase, Policy, compile};
     use crate::taxonomy::Taxonomy;
-    use crate::verdict::{Coverage, Judgement, Score, Scores, Unscored};
+    use crate::verdict::{Coverage, Judgement, Score, Scores, Span, Unscored};
 
     fn policy(source: &str) -> Policy {
         let source = format!("name = \"test\"\n{source}");
@@ -142,6 +152,32 @@ mod tests {
 
     fn prompt(judgement: &Judgement, policy: &Policy) -> Decision {
         decide(judgement, policy, Phase::Prompt)
+    }
+
+    #[test]
+    fn what_is_pointed_at_is_held_against_the_rules_of_its_category() {
+        let policy = policy(
+            "[unsafe]\nprompt = { annotate = 0.01 }\n\
+             [category.\"PII.EMAIL\"]\nprompt = { annotate = 0.5, block = 0.9 }\n\
+             [category.\"PII.PHONE\"]\nprompt = { block = 0.5 }\n",
+        );
+        let span = |code: &str, score: f32| Span {
+            transcript: 0,
+            range: 0..1,
+            category: policy.taxonomy().by_code(code).expect("known"),
+            score: Score::new(score).expect("a probability"),
+        };
+        let check = |spans: Vec<Span>, action: Action, on: &[&str]| {
+            let judgement = Judgement { spans, ..Judgement::default() };
+            let decision = prompt(&judgement, &policy);
+            let rules: Vec<&str> = decision.rules.iter().map(|fired| fired.on.as_str()).collect();
+            assert_eq!((decision.action, rules.as_slice()), (action, on));
+        };
+        check(vec![span("PII.EMAIL", 0.6)], Action::Annotate, &["PII.EMAIL"]);
+        check(vec![span("PII.EMAIL", 0.6), span("PII.EMAIL", 1.0)], Action::Block, &["PII.EMAIL"]);
+        check(vec![span("PII.PHONE", 0.4), span("PII.EMAIL", 0.4)], Action::Allow, &[]);
+        let both = [span("PII.PHONE", 0.7), span("PII.EMAIL", 0.6)];
+        check(both.to_vec(), Action::Block, &["PII.PHONE", "PII.EMAIL"]);
     }
 
     const RULES: &str = "[unsafe]\nprompt = { annotate = 0.3, block = 0.5 }\nexcept = [\"S5\"]\n\

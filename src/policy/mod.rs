@@ -9,6 +9,7 @@ mod decide;
 mod file;
 mod rule;
 mod shipped;
+mod wanted;
 
 pub use block::{Block, Style};
 pub use compile::{Compiled, Problem, Problems, compile};

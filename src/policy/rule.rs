@@ -1,7 +1,10 @@
 //! A policy as it is used: rules that hold thresholds, valid by construction.
 
+use std::sync::Arc;
+
+use crate::patterns::Patterns;
 use crate::policy::block::Block;
-use crate::taxonomy::Category;
+use crate::taxonomy::{Category, Taxonomy};
 use crate::verdict::Score;
 
 /// Which side of an exchange is judged.
@@ -132,6 +135,8 @@ pub struct PhaseRules {
     pub excepted: Vec<Category>,
     /// Per category, in the taxonomy's order.
     pub categories: Vec<CategoryRule>,
+    /// What is looked for without a model; none where no rule would act on it.
+    pub patterns: Option<Arc<Patterns>>,
 }
 
 /// A tenant's compiled rules.
@@ -142,6 +147,7 @@ pub struct Policy {
     pub(super) label: String,
     pub(super) description: String,
     pub(super) mode: Mode,
+    pub(super) taxonomy: Taxonomy,
     pub(super) block: Block,
     pub(super) history: History,
     pub(super) allowed: Vec<String>,
@@ -188,6 +194,11 @@ impl Policy {
     /// Fields of requests that are taken although they are refused by name elsewhere.
     pub fn allowed(&self) -> &[String] {
         &self.allowed
+    }
+
+    /// The categories it works with: its guard's, and behind them those of the patterns it looks for.
+    pub fn taxonomy(&self) -> &Taxonomy {
+        &self.taxonomy
     }
 
     /// The rules of one phase.

@@ -20,6 +20,7 @@ mod leaving;
 mod limits;
 mod messages;
 mod passthrough;
+mod patterns;
 mod prompt;
 mod response;
 mod responses;

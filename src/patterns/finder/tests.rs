@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::{COMPILED, Match, Patterns};
 use crate::patterns::{CATEGORIES, Own};
 use crate::taxonomy::Taxonomy;
+use crate::transcript::Transcript;
 
 /// Everything that is built in, and the taxonomy it is found in.
 fn everything() -> &'static (Patterns, Taxonomy) {
@@ -171,6 +172,22 @@ fn a_policy_finds_its_own() {
         "C-1111, and then so much else that nobody would think of it: customer C-2222, nightingale";
     let found: Vec<_> = patterns.find(text).into_iter().map(|each| &text[each.range]).collect();
     assert_eq!(found, ["C-2222", "nightingale"]);
+}
+
+#[test]
+fn what_is_hidden_in_another_reading_is_found_somewhere_in_the_text() {
+    let (patterns, taxonomy) = everything();
+    let check = |text: &str, expected: &[(&str, &str)]| {
+        let judged = patterns.judge(&[Transcript::user("a"), Transcript::user(text)]);
+        let named = judged.spans.iter().map(|span| {
+            assert_eq!(span.transcript, 1);
+            (taxonomy.code(span.category), &text[span.range.clone()])
+        });
+        assert_eq!(named.collect::<Vec<_>>(), expected, "{text}");
+    };
+    check("at jo@example.org", &[("PII.EMAIL", "jo@example.org")]);
+    let escaped = r#"{"to": "jo\u0040example.org"}"#;
+    check(escaped, &[("PII.EMAIL", escaped)]);
 }
 
 /// Pieces that rules begin with, are made of, or stumble over.
