@@ -94,7 +94,8 @@ fn main() {
 /// A deadline nobody misses: what is measured is the work, not the refusal.
 fn patient() -> guard::Settings {
     let deadline = Duration::from_secs(120);
-    guard::Settings { deadline, ..guard::Settings::default() }
+    // The same prompt again and again: known verdicts would make it look like no work at all.
+    guard::Settings { deadline, verdict_bytes: 0, ..guard::Settings::default() }
 }
 
 /// What one way did in one turn.

@@ -44,7 +44,7 @@ fn report(guard: &mut LlamaGuard, transcripts: &[Transcript]) {
     let mut tokens = 0;
     while times.len() < 10 || (times.len() < 500 && began.elapsed() < Duration::from_secs(2)) {
         let started = Instant::now();
-        let judgements = guard.judge(transcripts);
+        let judgements = guard.judge_all(transcripts);
         times.push(started.elapsed());
         tokens = judgements.iter().map(|judgement| judgement.coverage.read).sum();
     }

@@ -42,9 +42,10 @@
 //! snapshot of tenants and policies, begins an audit draft, and from there reads from top to bottom.
 //! `downstream` reads the whole body within its bound; `wire` turns the bytes into a request and
 //! lists every part of it that bears text, and those parts become transcripts. `inspect` gives them to
-//! the guard; its scheduler admits them or says at once that it cannot, its thread lets Llama Guard
-//! read them, and back comes a judgement: scores per category and how much of the text was covered, or
-//! why there are none. `policy::decide` holds it against the tenant's rules for prompts. If the
+//! the guard: what it has judged before it knows, what is being judged for somebody else is waited for,
+//! the rest is cut into tokens and admitted, or refused at once if it would not be done in time. Its
+//! thread lets Llama Guard read them, and back comes a judgement: scores per category and how much of
+//! the text was covered, or why there are none. `policy::decide` holds it against the tenant's rules for prompts. If the
 //! decision is *block*, `enforce::block` writes the refusal, and the exchange is over: the upstream
 //! never heard of it. What remains is `Cleared`, the only thing that `upstream` will send. The response
 //! comes back piece by piece: `wire::sse` cuts bytes into events, `wire::delta` reads the delta of every
@@ -113,6 +114,11 @@
 //! * **Each text is judged by itself**, an answer with the end of the question as its context. Many
 //!   short prompts cost less than one long one, a harmful sentence is not diluted by harmless ones, and
 //!   the same text gives the same score wherever it stands. Harm that only the whole shows is not seen.
+//! * **A streamed answer is judged from its beginning**, window after window, where the guard keeps what
+//!   it has read: as it was trained to read answers, for the price of what is new. A guard that has no
+//!   memory for it, or whose own windows are shorter, reads each window with an overlap.
+//! * **A verdict is kept by the text's digest and its tenant.** A second tenant pays for the same text
+//!   again; in return, nobody learns from the clock what another has asked.
 //! * **The audit log is a file of this machine.** Two lines an exchange, one `write` each, `fdatasync`
 //!   in groups for lines about actions. No queue in memory, so a slow disk slows the gateway down
 //!   rather than losing records.

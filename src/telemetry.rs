@@ -20,7 +20,7 @@ pub const CATEGORY_DECISIONS: &str = "wardgate_category_decisions_total";
 pub const UNSCORED: &str = "wardgate_unscored_total";
 /// How long the guard took, waiting and running.
 pub const GUARD_SECONDS: &str = "wardgate_guard_seconds";
-/// Tokens the guard computed, or had computed before.
+/// Tokens the guard computed, and those it did not have to, having read them before.
 pub const GUARD_TOKENS: &str = "wardgate_guard_tokens_total";
 /// What waits for the guard.
 pub const GUARD_QUEUE: &str = "wardgate_guard_queue_tokens";
@@ -30,9 +30,6 @@ pub const OVERHEAD: &str = "wardgate_overhead_seconds";
 pub const AUDIT_QUEUE: &str = "wardgate_audit_queue";
 /// The build, as labels.
 pub const BUILD_INFO: &str = "wardgate_build_info";
-
-/// Bytes of text to a token, where only bytes are known.
-const BYTES_PER_TOKEN: usize = 4;
 
 /// Bounds of the guard's histogram in seconds.
 const GUARD_BUCKETS: [f64; 14] =
@@ -84,7 +81,7 @@ impl Metrics {
                 &["part"],
             )),
             guard_tokens: counter(GUARD_TOKENS, "tokens the guard read", &["kind"]),
-            guard_queue: sure(IntGauge::new(GUARD_QUEUE, "tokens that wait, estimated from bytes")),
+            guard_queue: sure(IntGauge::new(GUARD_QUEUE, "tokens that wait to be computed")),
             overhead: sure(Histogram::with_opts(
                 HistogramOpts::new(OVERHEAD, "what the gateway added, guard excluded")
                     .buckets(OVERHEAD_BUCKETS.to_vec()),
@@ -137,14 +134,17 @@ impl Metrics {
         self.guard_seconds.with_label_values(&["running"]).observe(ran.as_secs_f64());
     }
 
-    /// Counts tokens that were computed.
-    pub fn guard_tokens(&self, computed: u64) {
-        self.guard_tokens.with_label_values(&["computed"]).inc_by(computed);
+    /// Notes how many tokens the guard has computed and reused since it was started.
+    pub fn guard_tokens(&self, computed: u64, reused: u64) {
+        for (kind, tokens) in [("computed", computed), ("reused", reused)] {
+            let counter = self.guard_tokens.with_label_values(&[kind]);
+            counter.inc_by(tokens.saturating_sub(counter.get()));
+        }
     }
 
-    /// Notes how many bytes of text wait for the guard.
-    pub fn guard_queue(&self, bytes: usize) {
-        self.guard_queue.set(i64::try_from(bytes / BYTES_PER_TOKEN).unwrap_or(i64::MAX));
+    /// Notes how many tokens wait for the guard.
+    pub fn guard_queue(&self, tokens: usize) {
+        self.guard_queue.set(i64::try_from(tokens).unwrap_or(i64::MAX));
     }
 
     /// Notes what the gateway added to an exchange.
@@ -191,8 +191,9 @@ mod tests {
         metrics.category("prompt", "S1", "block");
         metrics.unscored("prompt", "deadline");
         metrics.guard(Duration::from_millis(1), Duration::from_millis(2));
-        metrics.guard_tokens(5);
-        metrics.guard_queue(400);
+        metrics.guard_tokens(5, 7);
+        metrics.guard_tokens(5, 9);
+        metrics.guard_queue(100);
         metrics.overhead(Duration::from_micros(10));
         metrics.audit_queue(3);
         let text = metrics.render();
@@ -203,6 +204,7 @@ mod tests {
             "wardgate_unscored_total{phase=\"prompt\",reason=\"deadline\"} 1",
             "wardgate_guard_seconds_count{part=\"waiting\"} 1",
             "wardgate_guard_tokens_total{kind=\"computed\"} 5",
+            "wardgate_guard_tokens_total{kind=\"reused\"} 9",
             "wardgate_guard_queue_tokens 100",
             "wardgate_overhead_seconds_count 1",
             "wardgate_audit_queue 3",

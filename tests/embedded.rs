@@ -54,9 +54,9 @@ fn scores_are_those_of_transformers() {
     assert!(golden.len() >= 12);
     let transcripts: Vec<Transcript> = golden.iter().map(transcript).collect();
     let mut guard = guard();
-    let together = guard.judge(&transcripts);
+    let together = guard.judge_all(&transcripts);
     for (at, expected) in golden.iter().enumerate() {
-        let alone = guard.judge(&transcripts[at..=at]);
+        let alone = guard.judge_all(&transcripts[at..=at]);
         for judgement in [&together[at], &alone[0]] {
             let near = |found: f32, wanted: &Value, what: &str| {
                 let wanted = wanted.as_f64().unwrap();

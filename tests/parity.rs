@@ -14,7 +14,6 @@ use candle_core::{DType, Device, IndexOp, Tensor};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-use wardgate::guard::Classifier;
 use wardgate::llama_guard::{
     Behind, Bos, EngineSettings, Family, Llama, LlamaGuard, ModelConfig, Packed, Place, Prefix,
     Prompts, Weights, Window,
@@ -445,12 +444,12 @@ fn every_window_of_a_long_text_is_judged_as_it_would_be_alone() {
         Transcript::agent("hello", "  "),
         Transcript::agent(long.as_str(), "no"),
     ];
-    let together = guard.judge(&batch);
+    let together = guard.judge_all(&batch);
     assert_eq!(together.len(), batch.len());
     for (transcript, judgement) in batch.iter().zip(&together) {
         let Coverage { read, total } = judgement.coverage;
         assert_eq!((read, judgement.unscored), (total, None));
-        let alone = guard.judge(std::slice::from_ref(transcript)).remove(0);
+        let alone = guard.judge_all(std::slice::from_ref(transcript)).remove(0);
         assert_eq!(alone.readings.len(), judgement.readings.len());
         for (a, b) in alone.readings.iter().zip(&judgement.readings) {
             assert!((a.unsafe_.get() - b.unsafe_.get()).abs() < 1e-4);
@@ -459,7 +458,7 @@ fn every_window_of_a_long_text_is_judged_as_it_would_be_alone() {
         }
     }
     assert!(together[1].readings.len() > 1);
-    assert!(guard.judge(&[]).is_empty());
+    assert!(guard.judge_all(&[]).is_empty());
 }
 
 #[test]

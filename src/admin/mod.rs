@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::audit::AuditLog;
-use crate::guard::Guard;
+use crate::guard::{Guard, Work};
 use crate::telemetry::Metrics;
 
 /// What the admin plane looks at.
@@ -38,7 +38,9 @@ pub fn answer(path: &str, state: &AdminState) -> Answer {
         "/healthz" => Answer { status: 200, content_type: TEXT, body: "ok\n".to_owned() },
         "/readyz" => readiness(state),
         "/metrics" => {
-            state.metrics.guard_queue(state.guard.queued_bytes());
+            let Work { computed, reused } = state.guard.work();
+            state.metrics.guard_tokens(computed, reused);
+            state.metrics.guard_queue(state.guard.queued_tokens());
             state.metrics.audit_queue(state.audit.waiting());
             Answer { status: 200, content_type: PROMETHEUS, body: state.metrics.render() }
         }

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::{check, engine, output};
 use crate::config::{self, GuardModel, Settings};
 use crate::guard::{self, Guard, Lane};
+use crate::llama_guard::EngineSettings;
 use crate::policy::{self, Phase, Policy, decide};
 use crate::taxonomy::{Category, Taxonomy};
 use crate::transcript::{Reading, Transcript};
@@ -217,12 +218,12 @@ impl Classify {
 
 /// The guard, with the bounds of --config but for its deadline.
 fn start(model: GuardModel, settings: Option<Settings>) -> Result<Guard> {
-    let (bos, mut bounds) = match settings {
-        Some(settings) => (settings.prepend_bos, settings.guard),
-        None => (false, guard::Settings::default()),
+    let (engine, mut bounds) = match settings {
+        Some(settings) => (settings.engine, settings.guard),
+        None => (EngineSettings::default(), guard::Settings::default()),
     };
     bounds.deadline = PATIENCE;
-    engine::start(model, bos, &bounds)
+    engine::start(model, engine, &bounds)
 }
 
 /// A conversation as the gateway would read it: everything judged, as an answer where the last message

@@ -4,15 +4,20 @@ use anyhow::Result;
 
 use crate::config::GuardModel;
 use crate::guard::{Guard, Settings};
+use crate::llama_guard::EngineSettings;
 
 /// Loads a model and starts its guard; says on stderr what the guard is not.
 #[cfg(feature = "candle")]
-pub(super) fn start(model: GuardModel, prepend_bos: bool, settings: &Settings) -> Result<Guard> {
+pub(super) fn start(
+    model: GuardModel,
+    engine: EngineSettings,
+    settings: &Settings,
+) -> Result<Guard> {
     use anyhow::Context;
 
     use crate::cli::output;
     use crate::guard::{Classifier, LoadError};
-    use crate::llama_guard::{self, Bos, EngineSettings, Family, LlamaGuard};
+    use crate::llama_guard::{self, Family, LlamaGuard};
 
     let place = match &model {
         GuardModel::Embedded => "the embedded guard".to_owned(),
@@ -22,9 +27,7 @@ pub(super) fn start(model: GuardModel, prepend_bos: bool, settings: &Settings) -
         let loaded = match &model {
             GuardModel::Embedded => llama_guard::embedded(),
             GuardModel::Folder { path, family } => {
-                let bos = if prepend_bos { Bos::Prepend } else { Bos::None };
-                let name = family.name.to_owned();
-                let settings = EngineSettings { name, bos, ..EngineSettings::default() };
+                let settings = EngineSettings { name: family.name.to_owned(), ..engine.clone() };
                 LlamaGuard::load(path, Family::clone(family), settings)
             }
         };
@@ -47,6 +50,10 @@ pub(super) fn start(model: GuardModel, prepend_bos: bool, settings: &Settings) -
 
 /// Says that there is no engine in this build.
 #[cfg(not(feature = "candle"))]
-pub(super) fn start(_model: GuardModel, _prepend_bos: bool, _settings: &Settings) -> Result<Guard> {
+pub(super) fn start(
+    _model: GuardModel,
+    _engine: EngineSettings,
+    _settings: &Settings,
+) -> Result<Guard> {
     anyhow::bail!("this build has no engine; build it with its default features")
 }

@@ -41,7 +41,7 @@ pub(super) fn serve(
     settings: Settings,
     announce: impl FnOnce(&Server) -> Result<()>,
 ) -> Result<ExitCode> {
-    let guard = engine::start(settings.model.clone(), settings.prepend_bos, &settings.guard)?;
+    let guard = engine::start(settings.model.clone(), settings.engine.clone(), &settings.guard)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let server = Server::of(settings, guard)?;

@@ -38,8 +38,9 @@ pub(super) struct Guard {
     pub(super) family: Option<Spanned<String>>,
     pub(super) device: Option<Spanned<String>>,
     pub(super) deadline_ms: Option<Spanned<u64>>,
-    pub(super) queue_bytes: Option<Spanned<u64>>,
-    pub(super) batch_bytes: Option<Spanned<u64>>,
+    pub(super) queue_tokens: Option<Spanned<u64>>,
+    pub(super) batch_tokens: Option<Spanned<u64>>,
+    pub(super) cache_mb: Option<Spanned<u64>>,
     pub(super) bos: Option<Spanned<String>>,
 }
 

@@ -18,7 +18,7 @@ use crate::config::problem::{Problem, Problems};
 use crate::enforce::holdback;
 use crate::gateway;
 use crate::guard;
-use crate::llama_guard::{Family, LoadFault};
+use crate::llama_guard::{Bos, EngineSettings, Family, LoadFault};
 use crate::policy::{self, Policy};
 use crate::taxonomy::Taxonomy;
 use crate::tenant::{self, KeyDigest, Snapshot, TenantId, Tenants};
@@ -32,8 +32,8 @@ pub struct Settings {
     pub admin: SocketAddr,
     /// Which model judges.
     pub model: GuardModel,
-    /// Whether its prompt begins with a begin-of-text token.
-    pub prepend_bos: bool,
+    /// How it is asked, and what it may keep.
+    pub engine: EngineSettings,
     /// The bounds of the guard.
     pub guard: guard::Settings,
     /// The model providers.
@@ -196,7 +196,7 @@ impl Reading<'_> {
                 self.warnings.push(warning);
             }
         }
-        let (model, prepend_bos, guard) = self.guard(&file.guard);
+        let (model, engine, guard) = self.guard(&file.guard);
         let policies = self.policies(file.policies.as_ref(), &model.taxonomy());
         let snapshot = self.snapshot(&file.tenant, &policies);
         if file.upstream.is_empty() {
@@ -212,7 +212,7 @@ impl Reading<'_> {
             listen: listen?,
             admin: admin?,
             model,
-            prepend_bos,
+            engine,
             guard,
             upstreams,
             passthroughs,
@@ -369,7 +369,7 @@ impl Reading<'_> {
         }
     }
 
-    fn guard(&mut self, written: &Guard) -> (GuardModel, bool, guard::Settings) {
+    fn guard(&mut self, written: &Guard) -> (GuardModel, EngineSettings, guard::Settings) {
         let model = self.model(written);
         if let Some(device) = &written.device
             && !matches!(device.get_ref().as_str(), "auto" | "cpu")
@@ -377,23 +377,32 @@ impl Reading<'_> {
             let what = "this build computes on the CPU; write \"auto\" or \"cpu\"";
             self.problem(device, what);
         }
-        let prepend_bos = match written.bos.as_ref().map(Spanned::get_ref).map(String::as_str) {
-            None | Some("none") => false,
-            Some("prepend") => true,
+        let bos = match written.bos.as_ref().map(Spanned::get_ref).map(String::as_str) {
+            None | Some("none") => Bos::None,
+            Some("prepend") => Bos::Prepend,
             Some(_) => {
                 if let Some(place) = &written.bos {
                     self.problem(place, "`bos` is neither \"none\" nor \"prepend\"");
                 }
-                false
+                Bos::None
             }
         };
         let default = guard::Settings::default();
+        let cache = written.cache_mb.as_ref().map(|megabytes| {
+            usize::try_from(megabytes.get_ref().saturating_mul(1 << 20)).unwrap_or(usize::MAX)
+        });
+        // Verdicts are small: an eighth of the memory is plenty.
+        let verdict_bytes = cache.map_or(default.verdict_bytes, |cache| cache / 8);
+        let verdict_bytes = verdict_bytes.min(default.verdict_bytes);
+        let recall_bytes = cache.map(|cache| cache - verdict_bytes);
+        let engine = EngineSettings { bos, recall_bytes, ..EngineSettings::default() };
         let settings = guard::Settings {
             deadline: self.millis("deadline_ms", &written.deadline_ms, default.deadline),
-            queue_bytes: self.count("queue_bytes", &written.queue_bytes, default.queue_bytes),
-            batch_bytes: self.count("batch_bytes", &written.batch_bytes, default.batch_bytes),
+            queue_tokens: self.count("queue_tokens", &written.queue_tokens, default.queue_tokens),
+            batch_tokens: self.count("batch_tokens", &written.batch_tokens, default.batch_tokens),
+            verdict_bytes,
         };
-        (model, prepend_bos, settings)
+        (model, engine, settings)
     }
 
     fn model(&mut self, written: &Guard) -> GuardModel {

@@ -38,6 +38,9 @@ pub struct Settings {
     pub max_chars: usize,
     /// How much of what was judged before is judged once more before the new text.
     pub overlap_chars: usize,
+    /// Up to this length an answer is judged from its beginning, every time with what is new: for guards
+    /// to which that costs no more than the new. None for others.
+    pub recall_chars: usize,
     /// How many bytes may come after the first of a window before it is judged as it is.
     pub patience_bytes: usize,
     /// How long one event may be.
@@ -50,6 +53,7 @@ impl Default for Settings {
             min_chars: 120,
             max_chars: 400,
             overlap_chars: 160,
+            recall_chars: 0,
             patience_bytes: 512 << 10,
             max_event_bytes: 1 << 20,
         }

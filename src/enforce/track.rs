@@ -2,7 +2,7 @@
 //!
 //! A [`Track`] gathers the pieces of a choice until they are worth judging, and then makes them a
 //! set of texts: one per channel, each with the end of what was judged before it, so that nothing
-//! hides in the cut between two windows.
+//! hides in the cut between two windows; or with all of it, up to a bound, where the guard remembers.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -94,14 +94,16 @@ impl Track {
     }
 
     /// Closes the open window, if there is one.
-    pub(super) fn seal(&mut self, overlap: usize) -> Option<Sealed> {
+    pub(super) fn seal(&mut self, settings: &Settings) -> Option<Sealed> {
         let (from, to) = self.span.take()?;
         let mut texts: Vec<String> = Vec::new();
         let mut aside = String::new();
         for (run, fresh) in std::mem::take(&mut self.fresh) {
             let mut text = self.judged.remove(&run).unwrap_or_default();
             text.push_str(&fresh);
-            self.judged.insert(run, end_of(&text, overlap).to_owned());
+            let is_remembered = text.chars().count() <= settings.recall_chars;
+            let end = if is_remembered { &text } else { end_of(&text, settings.overlap_chars) };
+            self.judged.insert(run, end.to_owned());
             match run.0 {
                 Channel::Other | Channel::Key => {
                     if !aside.is_empty() {

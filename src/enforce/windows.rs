@@ -110,7 +110,7 @@ impl Windows {
 
     fn seal(&mut self, choice: Option<u32>) {
         let Some(track) = self.tracks.get_mut(&choice) else { return };
-        let sealed = track.seal(self.settings.overlap_chars);
+        let sealed = track.seal(&self.settings);
         let Some(sealed) = sealed.filter(|_| !track.forgotten) else { return };
         let transcripts = sealed.texts.into_iter().map(|text| match choice {
             Some(choice) => Transcript::agent(self.asked.question(choice), text),

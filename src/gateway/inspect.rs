@@ -259,7 +259,6 @@ impl<'a> Inspector<'a> {
         if let Some(reason) = judgement.unscored {
             metrics.unscored(phase, reason.code());
         }
-        metrics.guard_tokens(judgement.coverage.read);
     }
 
     /// How long the guard has taken so far, waiting included.

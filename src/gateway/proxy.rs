@@ -58,6 +58,7 @@ pub struct Gateway {
 impl Gateway {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
+        let recall_chars = parts.guard.card().recalls;
         Self {
             guard: parts.guard,
             snapshot: ArcSwap::new(parts.snapshot),
@@ -66,7 +67,7 @@ impl Gateway {
             upstreams: parts.upstreams,
             passthroughs: parts.passthroughs.into_iter().map(Arc::new).collect(),
             limits: parts.limits,
-            holdback: parts.holdback,
+            holdback: holdback::Settings { recall_chars, ..parts.holdback },
         }
     }
 

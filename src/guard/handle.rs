@@ -1,12 +1,15 @@
 //! The guard as everybody else sees it: judge these texts, by the deadline.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 
-use crate::guard::classifier::{Classifier, GuardCard, LoadError};
-use crate::guard::scheduler::{Job, Lane};
+use crate::guard::classifier::{Classifier, GuardCard, LoadError, Reader, Window, Work};
+use crate::guard::docket::{Answer, Asker, Cut};
+use crate::guard::scheduler::Lane;
+use crate::guard::verdicts::Key;
 use crate::guard::worker;
 use crate::guard::worker::Shared;
 use crate::reading::{Readings, readings};
@@ -18,17 +21,28 @@ use crate::verdict::{Judgement, Unscored};
 pub struct Settings {
     /// How long one judgement may take, waiting included; past it the text is unscored.
     pub deadline: Duration,
-    /// Bytes of text that may wait; above, new texts are unscored at once.
-    pub queue_bytes: usize,
-    /// Bytes of text that are judged together.
-    pub batch_bytes: usize,
+    /// Tokens that may wait to be computed; above, new texts are unscored at once.
+    pub queue_tokens: usize,
+    /// Tokens that are computed together.
+    pub batch_tokens: usize,
+    /// Bytes of verdicts that are kept, for texts that are asked about again.
+    pub verdict_bytes: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(2), queue_bytes: 16 << 20, batch_bytes: 16 << 10 }
+        Self {
+            deadline: Duration::from_secs(2),
+            queue_tokens: 1 << 20,
+            batch_tokens: 2048,
+            verdict_bytes: 16 << 20,
+        }
     }
 }
+
+/// Up to this many bytes are tokenised where they are asked for; more would hold up the others on that
+/// thread for too long.
+const INLINE: usize = 16 << 10;
 
 /// A guard: one per process, shared by clones.
 #[derive(Clone)]
@@ -42,48 +56,15 @@ pub struct Guard {
 pub struct Judged {
     /// What is known of the texts.
     pub judgement: Judgement,
-    /// How long they waited for their turn.
+    /// How long they waited for their turn: the text that took longest.
     pub waited: Duration,
-    /// How long the classifier took over the batch they were in.
+    /// How long the classifier took over it.
     pub ran: Duration,
-}
-
-/// Texts that wait for the classifier.
-pub(crate) struct Request {
-    pub(crate) transcripts: Vec<Transcript>,
-    pub(crate) cost: usize,
-    pub(crate) asked: Instant,
-    pub(crate) deadline: Instant,
-    pub(crate) reply: oneshot::Sender<Judged>,
-}
-
-impl Request {
-    /// Answers that there is no verdict.
-    pub(crate) fn refuse(self, reason: Unscored) {
-        let judgement = Judgement::unscored(reason, self.cost as u64);
-        let waited = self.asked.elapsed();
-        // Whoever asked may be gone; then nobody needs the answer.
-        let _ = self.reply.send(Judged { judgement, waited, ran: Duration::ZERO });
-    }
-}
-
-impl Job for Request {
-    fn cost(&self) -> usize {
-        self.cost
-    }
-
-    fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.reply.is_closed()
-    }
 }
 
 impl Guard {
     /// Starts the thread that owns the classifier, and waits until `load` has given it one. The
-    /// closure is called again when a classifier panics, to replace it.
+    /// closure is called again when a classifier panics or hangs, to replace it.
     ///
     /// # Errors
     ///
@@ -120,23 +101,92 @@ impl Guard {
         if transcripts.is_empty() {
             return Judged::default();
         }
-        // Even an empty text costs a pass over the template.
-        const TEMPLATE: usize = 64;
-        let cost = transcripts.iter().map(|transcript| transcript.bytes() + TEMPLATE).sum();
         let asked = Instant::now();
         let deadline = asked + self.deadline;
-        let (reply, answer) = oneshot::channel();
-        let request = Request { transcripts, cost, asked, deadline, reply };
-        self.shared.submit(lane, request);
-        let unscored = |reason| Judged {
-            judgement: Judgement::unscored(reason, cost as u64),
+        let transcripts: Vec<_> = transcripts.into_iter().map(Arc::new).collect();
+        let (reply, mut answers) = mpsc::unbounded_channel();
+        let texts = transcripts.iter().enumerate().map(|(index, transcript)| {
+            let asker = Asker { index, reply: reply.clone(), asked, deadline };
+            (Key::of(lane, transcript), asker)
+        });
+        let mut unknown = self.shared.join(texts.collect());
+        drop(reply);
+        if !unknown.is_empty() {
+            let wanted = unknown.iter().filter_map(|(_, asker)| transcripts.get(asker.index));
+            let cuts = self.cut(wanted.cloned().collect(), lane).await;
+            let cuts = unknown.drain(..).zip(cuts).filter_map(
+                |((key, asker), (transcript, cut))| match cut {
+                    Ok(windows) => Some((Cut { key, lane, transcript, windows }, asker)),
+                    Err(reason) => {
+                        asker.tell(Judgement::unscored(reason, length(&transcript)));
+                        None
+                    }
+                },
+            );
+            self.shared.submit(cuts.collect());
+        }
+        let mut known: Vec<Option<Answer>> = transcripts.iter().map(|_| None).collect();
+        let missing = loop {
+            if known.iter().all(Option::is_some) {
+                break Unscored::GuardDown;
+            }
+            match tokio::time::timeout_at(deadline.into(), answers.recv()).await {
+                Ok(Some((index, answer))) => {
+                    if let Some(slot) = known.get_mut(index) {
+                        *slot = Some(answer);
+                    }
+                }
+                Ok(None) => break Unscored::GuardDown,
+                Err(_) => break Unscored::Deadline,
+            }
+        };
+        let unanswered = |transcript: &Arc<Transcript>| Answer {
+            judgement: Judgement::unscored(missing, length(transcript)),
             waited: asked.elapsed(),
             ran: Duration::ZERO,
         };
-        match tokio::time::timeout_at(deadline.into(), answer).await {
-            Ok(Ok(judged)) => judged,
-            Ok(Err(_)) => unscored(Unscored::GuardDown),
-            Err(_) => unscored(Unscored::Deadline),
+        let answers = known
+            .into_iter()
+            .zip(&transcripts)
+            .map(|(answer, transcript)| answer.unwrap_or_else(|| unanswered(transcript)));
+        let mut judged = Judged::default();
+        for (index, Answer { mut judgement, waited, ran }) in answers.enumerate() {
+            // Two disguises of the same words are one text to the guard.
+            let reading = transcripts.get(index).map(|transcript| transcript.reading());
+            for scores in &mut judgement.readings {
+                scores.reading = reading.unwrap_or(scores.reading);
+            }
+            judged.judgement.absorb(judgement.of(index));
+            if waited + ran > judged.waited + judged.ran {
+                (judged.waited, judged.ran) = (waited, ran);
+            }
+        }
+        judged
+    }
+
+    /// Cuts transcripts into windows.
+    async fn cut(
+        &self,
+        transcripts: Vec<Arc<Transcript>>,
+        lane: Lane,
+    ) -> Vec<(Arc<Transcript>, Read)> {
+        let reader = self.shared.reader();
+        let bytes: usize = transcripts.iter().map(|transcript| transcript.bytes()).sum();
+        let read = move |transcripts: Vec<Arc<Transcript>>| {
+            let read = |transcript: Arc<Transcript>| {
+                let windows = read(&*reader, lane, &transcript);
+                (transcript, windows)
+            };
+            transcripts.into_iter().map(read).collect()
+        };
+        if bytes <= INLINE {
+            return read(transcripts);
+        }
+        let lost = transcripts.clone();
+        match tokio::task::spawn_blocking(move || read(transcripts)).await {
+            Ok(windows) => windows,
+            // The runtime is shutting down.
+            Err(_) => lost.into_iter().map(|each| (each, Err(Unscored::GuardDown))).collect(),
         }
     }
 
@@ -147,11 +197,31 @@ impl Guard {
 
     /// Whether a classifier is loaded and answers.
     pub fn is_ready(&self) -> bool {
-        self.shared.is_ready(self.deadline)
+        self.shared.is_ready()
     }
 
-    /// Bytes of text that wait.
-    pub fn queued_bytes(&self) -> usize {
+    /// Tokens that wait to be computed.
+    pub fn queued_tokens(&self) -> usize {
         self.shared.queued()
     }
+
+    /// Tokens that were computed so far, and that did not have to be.
+    pub fn work(&self) -> Work {
+        self.shared.work()
+    }
+}
+
+type Read = Result<Vec<Window>, Unscored>;
+
+/// The windows of a transcript. A tokenizer that panics costs its text and no more.
+fn read(reader: &dyn Reader, lane: Lane, transcript: &Transcript) -> Read {
+    catch_unwind(AssertUnwindSafe(|| reader.read(lane, transcript))).unwrap_or_else(|_| {
+        tracing::error!("the guard's tokenizer panicked");
+        Err(Unscored::Unreadable)
+    })
+}
+
+/// How long a text is, where nobody has tokenised it.
+fn length(transcript: &Transcript) -> u64 {
+    u64::try_from(transcript.judged().text.chars().count()).unwrap_or(u64::MAX)
 }

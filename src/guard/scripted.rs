@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::guard::classifier::{Classifier, GuardCard};
+use crate::guard::classifier::{Classifier, GuardCard, Outcome, Reader, Text, Window, Work};
+use crate::guard::scheduler::Lane;
 use crate::taxonomy::Taxonomy;
 use crate::transcript::Transcript;
 use crate::verdict::{Judgement, Score, Scores, Unscored};
@@ -16,6 +17,7 @@ pub type Seen = Arc<Mutex<Vec<Transcript>>>;
 /// matches counts.
 #[derive(Clone)]
 pub struct Scripted {
+    name: String,
     rules: Vec<(String, Act)>,
     taxonomy: Taxonomy,
     seen: Seen,
@@ -32,7 +34,14 @@ enum Act {
 impl Scripted {
     /// Calls everything safe.
     pub fn safe() -> Self {
-        Self { rules: Vec::new(), taxonomy: Taxonomy::llama_guard_2(), seen: Seen::default() }
+        let (name, taxonomy) = ("scripted".to_owned(), Taxonomy::llama_guard_2());
+        Self { name, rules: Vec::new(), taxonomy, seen: Seen::default() }
+    }
+
+    /// Goes by another name.
+    #[must_use]
+    pub fn called(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
     }
 
     /// Calls unsafe, in this category, whatever holds these words.
@@ -78,7 +87,7 @@ impl Scripted {
     fn read(&self, transcript: &Transcript) -> Judgement {
         let text = &transcript.judged().text;
         let act = self.rules.iter().find(|(words, _)| text.contains(words.as_str()));
-        let tokens = text.split_whitespace().count() as u64;
+        let tokens = words(transcript);
         match act.map(|(_, act)| act) {
             None => self.judgement(0.0, 0, tokens),
             Some(Act::Score { unsafe_, category }) => self.judgement(*unsafe_, *category, tokens),
@@ -105,16 +114,39 @@ impl Scripted {
 impl Classifier for Scripted {
     fn card(&self) -> GuardCard {
         GuardCard {
-            name: "scripted".to_owned(),
+            name: self.name.clone(),
             fingerprint: "0".to_owned(),
             taxonomy: self.taxonomy.clone(),
             engine: None,
+            recalls: 0,
             warnings: vec!["this guard reads from a script: it is for tests".to_owned()],
         }
     }
 
-    fn judge(&mut self, batch: &[Transcript]) -> Vec<Judgement> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(batch);
-        batch.iter().map(|transcript| self.read(transcript)).collect()
+    fn reader(&self) -> Arc<dyn Reader> {
+        Arc::new(Words)
     }
+
+    fn judge(&mut self, batch: &[Text]) -> Outcome {
+        let transcripts = batch.iter().map(|text| Transcript::clone(&text.transcript));
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).extend(transcripts);
+        let judgements = batch.iter().map(|text| self.read(&text.transcript)).collect();
+        let computed = batch.iter().map(|text| text.window.fresh).sum();
+        Outcome { judgements, work: Work { computed, reused: 0 } }
+    }
+}
+
+/// Takes words for tokens, and every text for one window.
+struct Words;
+
+impl Reader for Words {
+    fn read(&self, _lane: Lane, transcript: &Transcript) -> Result<Vec<Window>, Unscored> {
+        let fresh = words(transcript);
+        let tokens = usize::try_from(fresh).unwrap_or(usize::MAX);
+        Ok(vec![Window { fresh, tokens, cost: tokens, ..Window::default() }])
+    }
+}
+
+fn words(transcript: &Transcript) -> u64 {
+    transcript.judged().text.split_whitespace().count() as u64
 }

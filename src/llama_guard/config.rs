@@ -59,6 +59,14 @@ pub struct Llama3Scaling {
 }
 
 impl ModelConfig {
+    /// What its weights take in memory, in f32.
+    pub fn bytes(&self) -> usize {
+        let attention = 2 * (self.heads + self.kv_heads) * self.head_dim;
+        let layer = self.hidden * (attention + 3 * self.inner);
+        let tables = if self.tied { 1 } else { 2 };
+        (self.layers * layer + tables * self.vocab * self.hidden) * size_of::<f32>()
+    }
+
     /// Reads a `config.json`.
     pub fn parse(bytes: &[u8]) -> Result<Self, LoadFault> {
         let value: Value =

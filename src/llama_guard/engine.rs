@@ -2,37 +2,38 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use candle_core::{DType, Device, IndexOp, Tensor};
 use sha2::{Digest, Sha256};
 
-use crate::guard::{Classifier, Engine, GuardCard};
+use crate::guard::{Classifier, Engine, GuardCard, Lane, Outcome, Reader, Text, Window, Work};
 use crate::transcript::Transcript;
-use crate::verdict::{Coverage, Judgement, Scores, Unscored};
+use crate::verdict::{Judgement, Unscored};
 
-use crate::llama_guard::choice::DeviceChoice;
 use crate::llama_guard::config::{self, ModelConfig};
+use crate::llama_guard::cutter::Cutter;
 use crate::llama_guard::family::Family;
 use crate::llama_guard::fault::LoadFault;
 use crate::llama_guard::forward::{Llama, Packed};
 use crate::llama_guard::place::Place;
-use crate::llama_guard::prefix::Prefixes;
-use crate::llama_guard::prompt::{self, Prompted, Prompts, WindowPrompt};
+use crate::llama_guard::prefix::{Prefix, Prefixes, SHORTEST};
+use crate::llama_guard::prompt::{self, Prompts};
+use crate::llama_guard::recall::Recall;
 use crate::llama_guard::score::scores;
 use crate::llama_guard::settings::EngineSettings;
 use crate::llama_guard::weights::{Weights, read};
 
-/// Tokens that go through the model together. More would only take longer to answer the first.
-const BUDGET: usize = 2048;
+/// How many conversations of the longest kind must fit into memory for answers to be judged from their
+/// beginning again and again: with fewer, each would drive out the others, and cost all its tokens.
+const CONVERSATIONS: usize = 4;
 
 /// A Llama Guard, or a model made to answer like one, in the process.
 pub struct LlamaGuard {
     model: Llama,
-    prompts: Prompts,
+    cutter: Arc<Cutter>,
     /// The output head's rows of the category codes.
     codes: Tensor,
-    /// The fixed beginnings of prompts.
-    prefixes: Prefixes,
     card: GuardCard,
 }
 
@@ -45,6 +46,16 @@ pub(super) struct Files<'a> {
     pub(super) weights: Weights,
     /// Over the weights.
     pub(super) digest: Sha256,
+}
+
+/// What a pass over several prompts gives.
+struct Pass {
+    /// Logits of the whole vocabulary at each prompt's end, and of the codes behind the forced
+    /// beginning of the answer.
+    rows: Vec<(Vec<f32>, Vec<f32>)>,
+    /// What is kept of the prompts that go on.
+    kept: Vec<(Lane, Prefix)>,
+    work: Work,
 }
 
 impl LlamaGuard {
@@ -73,14 +84,20 @@ impl LlamaGuard {
         digest.update(config);
         digest.update(tokenizer);
         let place = Place::find(settings.device)?;
-        let what = EngineSettings { device: DeviceChoice::default(), ..settings.clone() };
-        digest.update(format!("{what:?} {}", place.dtype_name()));
+        digest.update(format!("{} {}", settings.digested(), place.dtype_name()));
         let config = ModelConfig::parse(config)?;
         let prompts = Prompts::new(tokenizer, family, &settings)?;
         fits(&config, &prompts)?;
         let (dtype, device) = (place.dtype_name().to_owned(), place.to_string());
         let model = Llama::new(config, weights, prompts.longest(), place)?;
         let codes = model.head().rows(&prompts.words().codes).map_err(failed)?;
+        let mut prefixes = Prefixes::default();
+        for beginning in prompts.beginnings() {
+            prefixes.keep(&model, &beginning).map_err(failed)?;
+        }
+        let memory = settings.recall_bytes.unwrap_or(model.config().bytes() / 4);
+        let recalls = recalls(memory, model.config(), &prompts);
+        let recall = Recall::new(if recalls > 0 { memory } else { 0 });
         let card = GuardCard {
             name: settings.name,
             fingerprint: hex(&digest.finalize(), 12),
@@ -91,13 +108,11 @@ impl LlamaGuard {
                 dtype,
                 device,
             }),
+            recalls,
             warnings,
         };
-        let mut prefixes = Prefixes::default();
-        for beginning in prompts.beginnings() {
-            prefixes.keep(&model, &beginning).map_err(failed)?;
-        }
-        let mut guard = Self { model, prompts, codes, prefixes, card };
+        let cutter = Arc::new(Cutter { prompts, prefixes, recall });
+        let mut guard = Self { model, cutter, codes, card };
         guard.self_test()?;
         Ok(guard)
     }
@@ -109,10 +124,8 @@ impl LlamaGuard {
             Transcript::agent("What is the capital of France?", "The capital of France is Paris."),
         ];
         let mut answers = Vec::new();
-        for conversation in &conversations {
-            for window in self.prompts.prompt(conversation)?.windows {
-                let rows = self.rows(&[&window]).map_err(failed)?;
-                let Some((verdict, codes)) = rows.into_iter().next() else { continue };
+        for conversation in conversations {
+            for (verdict, codes) in self.pass(&self.texts(&conversation)?).map_err(failed)?.rows {
                 if !verdict.iter().chain(&codes).all(|logit| logit.is_finite()) {
                     return Err(LoadFault::SelfTest("its logits are not finite".to_owned()));
                 }
@@ -120,54 +133,87 @@ impl LlamaGuard {
                 answers.extend(best.map(|(id, _)| id));
             }
         }
-        let words = self.prompts.words();
+        let prompts = &self.cutter.prompts;
+        let words = prompts.words();
         if answers.iter().all(|id| [words.safe, words.unsafe_].contains(id)) {
             return Ok(());
         }
-        if let Some((safe, unsafe_)) = self.prompts.respelt()
-            && answers.iter().all(|id| [safe, unsafe_].contains(id))
-        {
-            self.prompts.use_respelt();
-            return Ok(());
-        }
-        Err(LoadFault::SelfTest(format!(
+        let fault = LoadFault::SelfTest(format!(
             "the model answers two plain conversations with the tokens {answers:?} instead of \
              `safe` or `unsafe`: it is no {}, or its files do not belong together; `family` names \
              another",
-            self.prompts.family().name
-        )))
+            prompts.family().name
+        ));
+        match (prompts.respelt(), Arc::get_mut(&mut self.cutter)) {
+            (Some((safe, unsafe_)), Some(cutter))
+                if answers.iter().all(|id| [safe, unsafe_].contains(id)) =>
+            {
+                cutter.prompts.use_respelt();
+                Ok(())
+            }
+            _ => Err(fault),
+        }
     }
 
-    /// Logits of the whole vocabulary at each prompt's end, and of the codes behind the forced
-    /// beginning of the answer.
-    fn rows(&self, windows: &[&WindowPrompt]) -> candle_core::Result<Vec<(Vec<f32>, Vec<f32>)>> {
-        let mut packed = Packed::default();
-        for window in windows {
-            let end = window.ids.len();
-            // The prompt's last token is read, so it is computed.
-            let behind = self.prefixes.longest(&window.ids, end - 1);
-            let kept = behind.as_ref().map_or(0, |behind| behind.tokens);
-            let rest = window.ids.iter().skip(kept).chain(self.prompts.forced()).copied();
-            packed.push_behind(behind, rest, [end - 1, end - 1 + self.prompts.forced().len()]);
+    /// Judges transcripts without a queue, several windows together.
+    pub fn judge_all(&mut self, transcripts: &[Transcript]) -> Vec<Judgement> {
+        const TOGETHER: usize = 16;
+        let mut judgements = vec![Judgement::default(); transcripts.len()];
+        let mut windows = Vec::new();
+        for (transcript, judgement) in transcripts.iter().zip(&mut judgements) {
+            match self.texts(transcript) {
+                Ok(texts) => windows.push(texts),
+                Err(_) => {
+                    windows.push(Vec::new());
+                    judgement.absorb(Judgement::unscored(Unscored::Unreadable, 1));
+                }
+            }
         }
-        let hidden = self.model.hidden(&packed)?.reshape((windows.len(), 2, ()))?;
+        let texts: Vec<Text> = windows.iter().flatten().cloned().collect();
+        let of_windows = texts.chunks(TOGETHER).flat_map(|texts| self.judge(texts).judgements);
+        let mut of_windows = of_windows.collect::<Vec<_>>().into_iter();
+        for (windows, judgement) in windows.iter().zip(&mut judgements) {
+            for of_window in of_windows.by_ref().take(windows.len()) {
+                judgement.absorb(of_window);
+            }
+        }
+        judgements
+    }
+
+    fn texts(&self, transcript: &Transcript) -> Result<Vec<Text>, LoadFault> {
+        let lane = Lane::default();
+        let windows = self.cutter.windows(lane, transcript)?;
+        let transcript = Arc::new(transcript.clone());
+        let text = |window| Text { lane, transcript: Arc::clone(&transcript), window };
+        Ok(windows.into_iter().map(text).collect())
+    }
+
+    /// Reads the windows together.
+    fn pass(&self, texts: &[Text]) -> candle_core::Result<Pass> {
+        let forced = self.cutter.prompts.forced();
+        let mut packed = Packed::default();
+        let mut lanes = Vec::new();
+        let mut work = Work::default();
+        for Text { lane, window: Window { ids, stem, .. }, .. } in texts {
+            let end = ids.len().saturating_sub(1);
+            let behind = self.cutter.behind(*lane, ids);
+            let known = behind.as_ref().map_or(0, |behind| behind.tokens);
+            let rest = ids.iter().skip(known).chain(forced).copied();
+            packed.push_behind(behind, rest, [end, end + forced.len()]);
+            if *stem >= known + SHORTEST {
+                packed.keep(*stem);
+                lanes.push(*lane);
+            }
+            work += Work { computed: 0, reused: units(known) };
+        }
+        work.computed = units(packed.tokens());
+        let (hidden, kept) = self.model.hidden_and_kept(&packed)?;
+        let hidden = hidden.reshape((texts.len(), 2, ()))?;
         let verdicts = self.model.head().logits(&hidden.i((.., 0))?)?;
         let forced = hidden.i((.., 1))?.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
         let codes = forced.contiguous()?.matmul(&self.codes.t()?)?;
-        Ok(verdicts.to_vec2()?.into_iter().zip(codes.to_vec2()?).collect())
-    }
-
-    fn read(&self, windows: &[&WindowPrompt]) -> Vec<Result<Scores, Unscored>> {
-        match self.rows(windows) {
-            Ok(rows) => rows
-                .iter()
-                .map(|(verdict, codes)| scores(verdict, codes, self.prompts.words()))
-                .collect(),
-            Err(error) => {
-                tracing::error!(%error, "the guard's forward pass failed");
-                windows.iter().map(|_| Err(Unscored::GuardDown)).collect()
-            }
-        }
+        let rows = verdicts.to_vec2()?.into_iter().zip(codes.to_vec2()?).collect();
+        Ok(Pass { rows, kept: lanes.into_iter().zip(kept).collect(), work })
     }
 }
 
@@ -176,63 +222,51 @@ impl Classifier for LlamaGuard {
         self.card.clone()
     }
 
-    fn judge(&mut self, batch: &[Transcript]) -> Vec<Judgement> {
-        let prompted: Vec<_> = batch.iter().map(|each| self.prompts.prompt(each)).collect();
-        let windows: Vec<&WindowPrompt> =
-            prompted.iter().flatten().flat_map(|each| &each.windows).collect();
-        let forced = self.prompts.forced().len();
-        let mut readings = Vec::with_capacity(windows.len());
-        for group in groups(&windows, forced) {
-            readings.extend(self.read(group));
-        }
-        let mut readings = readings.into_iter();
-        let judgement =
-            |(transcript, prompted): (&Transcript, &Result<Prompted, LoadFault>)| match prompted {
-                Ok(prompted) => merge(prompted, &mut readings),
-                Err(error) => {
-                    tracing::error!(%error, "the guard could not tokenise a text");
-                    let total = transcript.judged().text.chars().count();
-                    Judgement::unscored(Unscored::Unreadable, units(total))
-                }
-            };
-        batch.iter().zip(&prompted).map(judgement).collect()
+    fn reader(&self) -> Arc<dyn Reader> {
+        Arc::<Cutter>::clone(&self.cutter)
     }
-}
 
-/// The windows cut into runs that keep to the budget, each of at least one.
-fn groups<'a, 'b>(
-    windows: &'b [&'a WindowPrompt],
-    forced: usize,
-) -> impl Iterator<Item = &'b [&'a WindowPrompt]> {
-    let mut rest = windows;
-    std::iter::from_fn(move || {
-        let mut tokens = 0;
-        let fitting = rest.iter().take_while(|window| {
-            tokens += window.ids.len() + forced;
-            tokens <= BUDGET
-        });
-        let (group, others) = rest.split_at_checked(fitting.count().max(1))?;
-        rest = others;
-        Some(group)
-    })
-}
-
-fn merge(
-    prompted: &Prompted,
-    readings: &mut impl Iterator<Item = Result<Scores, Unscored>>,
-) -> Judgement {
-    let coverage = Coverage { read: 0, total: units(prompted.total) };
-    let mut judgement = Judgement { coverage, ..Judgement::default() };
-    for window in &prompted.windows {
-        match readings.next().unwrap_or(Err(Unscored::GuardDown)) {
-            Ok(scores) => {
-                judgement.readings.push(scores);
-                judgement.coverage.read += units(window.fresh);
+    fn judge(&mut self, batch: &[Text]) -> Outcome {
+        if batch.is_empty() {
+            return Outcome::default();
+        }
+        let Pass { rows, kept, work } = match self.pass(batch) {
+            Ok(pass) => pass,
+            Err(error) => {
+                tracing::error!(%error, "the guard's forward pass failed");
+                let down =
+                    |text: &Text| Judgement::unscored(Unscored::GuardDown, text.window.fresh);
+                return Outcome {
+                    judgements: batch.iter().map(down).collect(),
+                    ..Outcome::default()
+                };
             }
-            Err(reason) => judgement.unscored = judgement.unscored.or(Some(reason)),
+        };
+        if self.card.recalls > 0 {
+            for (lane, prefix) in kept {
+                self.cutter.recall.keep(lane, prefix);
+            }
         }
+        let words = self.cutter.prompts.words();
+        let judgement = |(text, (verdict, codes)): (&Text, &(Vec<f32>, Vec<f32>))| match scores(
+            verdict, codes, words,
+        ) {
+            Ok(scores) => Judgement::read(scores, text.window.fresh),
+            Err(reason) => Judgement::unscored(reason, text.window.fresh),
+        };
+        Outcome { judgements: batch.iter().zip(&rows).map(judgement).collect(), work }
     }
-    judgement
+}
+
+/// How many characters of an answer that grows can be judged again and again: what is sure to fit into
+/// one window, if there is memory for the conversations.
+fn recalls(memory: usize, config: &ModelConfig, prompts: &Prompts) -> usize {
+    /// In the languages that need most tokens.
+    const CHARS_PER_TOKEN: usize = 2;
+    let of_token = 2 * config.layers * config.kv_heads * config.head_dim * size_of::<f32>();
+    let longest = prompts.longest().saturating_mul(of_token);
+    let has_room = memory / longest.max(1) >= CONVERSATIONS;
+    if has_room { CHARS_PER_TOKEN * prompts.window().content } else { 0 }
 }
 
 fn fits(config: &ModelConfig, prompts: &Prompts) -> Result<(), LoadFault> {

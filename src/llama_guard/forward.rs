@@ -8,7 +8,7 @@ use crate::llama_guard::config::{ModelConfig, Rope};
 use crate::llama_guard::fault::LoadFault;
 use crate::llama_guard::head::Head;
 use crate::llama_guard::place::Place;
-use crate::llama_guard::prefix::Behind;
+use crate::llama_guard::prefix::{Behind, Keeping, Prefix};
 use crate::llama_guard::steps::{Steps, Turns};
 use crate::llama_guard::weights::Weights;
 
@@ -49,6 +49,8 @@ struct Sequence {
     behind: Option<Behind>,
     /// Positions in the whole sequence.
     reads: Vec<usize>,
+    /// How many tokens of the whole sequence are to be kept.
+    keep: usize,
 }
 
 impl Packed {
@@ -69,12 +71,30 @@ impl Packed {
         let before = self.ids.len();
         self.ids.extend(rest);
         let length = self.ids.len() - before;
-        self.sequences.push(Sequence { length, behind, reads: rows.into() });
+        self.sequences.push(Sequence { length, behind, reads: rows.into(), keep: 0 });
+    }
+
+    /// Has the first `tokens` tokens of the last sequence kept for others that begin with them.
+    pub(super) fn keep(&mut self, tokens: usize) {
+        if let Some(sequence) = self.sequences.last_mut() {
+            sequence.keep = tokens;
+        }
     }
 
     /// Tokens of all sequences together that are computed.
     pub fn tokens(&self) -> usize {
         self.ids.len()
+    }
+
+    fn keeping(&self) -> Keeping {
+        let mut keeping = Keeping::default();
+        let mut row = 0;
+        for Sequence { length, behind, keep, .. } in &self.sequences {
+            let ids = self.ids.get(row..row + length).unwrap_or_default();
+            keeping.want(row, ids, behind.clone(), *keep);
+            row += length;
+        }
+        keeping
     }
 }
 
@@ -141,34 +161,26 @@ impl Llama {
     /// The last hidden state, behind the final norm, at the rows asked for, sequence by sequence:
     /// `[reads, hidden]`.
     pub fn hidden(&self, packed: &Packed) -> Result<Tensor> {
-        let plan = self.plan(packed)?;
-        let mut x = self.embed(packed)?;
-        let Some((last, layers)) = self.layers.split_last() else { return Ok(x) };
-        for (number, layer) in layers.iter().enumerate() {
-            (x, _) = self.layer(number, layer, &x, &plan)?;
-        }
-        // Behind the last layer nobody looks at the rows that are not read.
-        let x = self.last_layer(last, &x, &plan)?;
-        self.steps.norm(&x, &self.norm, self.config.norm_eps)
+        self.hidden_and_kept(packed).map(|(hidden, _)| hidden)
     }
 
-    /// The rotated keys and the values of a sequence in every layer, `[tokens, kv_heads * head_dim]`
-    /// each.
-    pub(super) fn keys_and_values(&self, ids: &[u32]) -> Result<Vec<(Tensor, Tensor)>> {
-        let mut packed = Packed::default();
-        packed.push(ids.iter().copied(), [ids.len().saturating_sub(1)]);
-        let plan = self.plan(&packed)?;
+    /// The same, and what was to be kept of the sequences, in their order.
+    pub(super) fn hidden_and_kept(&self, packed: &Packed) -> Result<(Tensor, Vec<Prefix>)> {
+        let plan = self.plan(packed)?;
+        let mut keeping = packed.keeping();
         let (q, kv) = self.widths();
-        let mut x = self.embed(&packed)?;
-        let mut kept = Vec::with_capacity(self.layers.len());
-        for (number, layer) in self.layers.iter().enumerate() {
+        let mut x = self.embed(packed)?;
+        let Some((last, layers)) = self.layers.split_last() else { return Ok((x, Vec::new())) };
+        for (number, layer) in layers.iter().enumerate() {
             let qkv;
             (x, qkv) = self.layer(number, layer, &x, &plan)?;
-            // Copies, so that the queries are let go.
-            let keys = qkv.narrow(1, q, kv)?.contiguous()?;
-            kept.push((keys, qkv.narrow(1, q + kv, kv)?.contiguous()?));
+            keeping.take(number, &qkv.narrow(1, q, 2 * kv)?)?;
         }
-        Ok(kept)
+        // Behind the last layer nobody looks at the rows that are not read.
+        let (x, keys_values) = self.last_layer(last, &x, &plan)?;
+        keeping.take(layers.len(), &keys_values)?;
+        let x = self.steps.norm(&x, &self.norm, self.config.norm_eps)?;
+        Ok((x, keeping.done()))
     }
 
     fn plan(&self, packed: &Packed) -> Result<Plan> {
@@ -202,7 +214,8 @@ impl Llama {
         Ok((self.behind_attention(layer, x, &attended)?, qkv))
     }
 
-    fn last_layer(&self, layer: &Layer, x: &Tensor, plan: &Plan) -> Result<Tensor> {
+    /// What the last layer makes of the rows that are read, and the keys and values of all.
+    fn last_layer(&self, layer: &Layer, x: &Tensor, plan: &Plan) -> Result<(Tensor, Tensor)> {
         let (q, kv) = self.widths();
         let (steps, ModelConfig { heads, kv_heads, .. }) = (&self.steps, &self.config);
         let h = self.norm_with(x, &layer.before_attention)?;
@@ -222,7 +235,8 @@ impl Llama {
             },
             &plan.read_spans,
         )?;
-        self.behind_attention(layer, &x.index_select(&rows, 0)?, &attended)
+        let x = self.behind_attention(layer, &x.index_select(&rows, 0)?, &attended)?;
+        Ok((x, keys_values))
     }
 
     fn behind_attention(&self, layer: &Layer, x: &Tensor, attended: &Tensor) -> Result<Tensor> {
@@ -263,7 +277,7 @@ impl Plan {
         let (mut positions, mut read_positions) = (Vec::new(), Vec::new());
         let (mut spans, mut read_spans) = (Vec::new(), Vec::new());
         let mut read_rows = Vec::new();
-        for Sequence { length, behind, reads } in &packed.sequences {
+        for Sequence { length, behind, reads, .. } in &packed.sequences {
             let kept = behind.as_ref().map_or(0, |behind| behind.tokens);
             let whole = kept + length;
             if *length == 0 || whole > longest {

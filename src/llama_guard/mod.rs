@@ -13,6 +13,8 @@ mod attention;
 mod choice;
 mod config;
 #[cfg(feature = "candle")]
+mod cutter;
+#[cfg(feature = "candle")]
 mod embedded;
 #[cfg(feature = "candle")]
 mod engine;
@@ -30,10 +32,11 @@ mod place;
 mod prefix;
 #[cfg(feature = "candle")]
 mod prompt;
+#[cfg(feature = "candle")]
+mod recall;
 mod recognise;
 #[cfg(feature = "candle")]
 mod score;
-#[cfg(feature = "candle")]
 mod settings;
 #[cfg(feature = "candle")]
 mod steps;
@@ -58,7 +61,6 @@ pub use prefix::{Behind, Prefix};
 pub use prompt::{Prompted, Prompts, WindowPrompt, Words};
 #[cfg(feature = "candle")]
 pub use score::scores;
-#[cfg(feature = "candle")]
 pub use settings::{Bos, EngineSettings, Window};
 #[cfg(feature = "candle")]
 pub use weights::Weights;

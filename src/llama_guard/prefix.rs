@@ -4,20 +4,21 @@
 //! follows. A prompt that starts with the same tokens computes only the others. How much is shared is
 //! found by comparing tokens, never by trusting a name or a hash.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
-use crate::llama_guard::forward::Llama;
+use crate::llama_guard::forward::{Llama, Packed};
 
 /// A shared beginning shorter than this is not worth the copying.
-const SHORTEST: usize = 16;
+pub(super) const SHORTEST: usize = 16;
 
-/// The tokens of a beginning, and their rotated keys and their values, `[tokens, kv_heads * head_dim]`
-/// per layer.
+/// The tokens of a beginning, and their rotated keys and their values side by side, `[tokens, 2 *
+/// kv_heads * head_dim]` per layer.
 pub struct Prefix {
     ids: Vec<u32>,
-    layers: Vec<(Tensor, Tensor)>,
+    layers: Vec<Tensor>,
 }
 
 impl Prefix {
@@ -27,20 +28,49 @@ impl Prefix {
     ///
     /// It is empty, or longer than the model's longest prompt.
     pub fn new(model: &Llama, ids: &[u32]) -> Result<Self> {
-        Ok(Self { ids: ids.to_vec(), layers: model.keys_and_values(ids)? })
+        let mut packed = Packed::default();
+        packed.push(ids.iter().copied(), [ids.len().saturating_sub(1)]);
+        packed.keep(ids.len());
+        let (_, mut kept) = model.hidden_and_kept(&packed)?;
+        match kept.pop() {
+            Some(prefix) => Ok(prefix),
+            None => candle_core::bail!("nothing is kept of {} tokens", ids.len()),
+        }
     }
 
     /// Keys and values of the first `tokens` tokens in a layer.
     pub(super) fn layer(&self, layer: usize, tokens: usize) -> Result<(Tensor, Tensor)> {
-        let Some((keys, values)) = self.layers.get(layer) else {
-            candle_core::bail!("a beginning of {} layers has no layer {layer}", self.layers.len());
-        };
-        Ok((keys.narrow(0, 0, tokens)?, values.narrow(0, 0, tokens)?))
+        let both = self.both(layer, tokens)?;
+        let width = both.dim(1)? / 2;
+        Ok((both.narrow(1, 0, width)?, both.narrow(1, width, width)?))
+    }
+
+    fn both(&self, layer: usize, tokens: usize) -> Result<Tensor> {
+        match self.layers.get(layer) {
+            Some(both) => both.narrow(0, 0, tokens),
+            None => {
+                candle_core::bail!(
+                    "a beginning of {} layers has no layer {layer}",
+                    self.layers.len()
+                )
+            }
+        }
+    }
+
+    /// Its tokens.
+    pub(super) fn ids(&self) -> &[u32] {
+        &self.ids
     }
 
     /// How many tokens of a prompt begin as this does.
-    fn shared(&self, ids: &[u32]) -> usize {
+    pub(super) fn shared(&self, ids: &[u32]) -> usize {
         self.ids.iter().zip(ids).take_while(|(ours, theirs)| ours == theirs).count()
+    }
+
+    /// What it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let of = |tensor: &Tensor| tensor.elem_count() * tensor.dtype().size_in_bytes();
+        self.layers.iter().map(of).sum::<usize>() + self.ids.len() * size_of::<u32>()
     }
 }
 
@@ -58,7 +88,52 @@ impl Behind {
     }
 }
 
-/// The beginnings that are kept.
+/// What is to be kept of a forward pass while it goes through the layers.
+#[derive(Default)]
+pub(super) struct Keeping(Vec<Wanted>);
+
+struct Wanted {
+    /// The rows of the pass, behind what was kept before.
+    rows: Range<usize>,
+    behind: Option<Behind>,
+    kept: Prefix,
+}
+
+impl Keeping {
+    /// Keeps the first `tokens` tokens of a sequence whose computed tokens are `ids`, from row `row`
+    /// on.
+    pub(super) fn want(&mut self, row: usize, ids: &[u32], behind: Option<Behind>, tokens: usize) {
+        let before = behind.as_ref().map_or(&[][..], |Behind { prefix, tokens }| {
+            prefix.ids.get(..*tokens).unwrap_or_default()
+        });
+        let Some(own) = tokens.checked_sub(before.len()).filter(|own| *own > 0) else { return };
+        let own = ids.get(..own).unwrap_or(ids);
+        let kept = Prefix { ids: [before, own].concat(), layers: Vec::new() };
+        self.0.push(Wanted { rows: row..row + own.len(), behind, kept });
+    }
+
+    /// Takes in the keys and values of a layer, side by side.
+    pub(super) fn take(&mut self, layer: usize, keys_values: &Tensor) -> Result<()> {
+        for Wanted { rows, behind, kept } in &mut self.0 {
+            let own = keys_values.narrow(0, rows.start, rows.len())?;
+            // Copies, so that the rest of the pass is let go.
+            kept.layers.push(match behind {
+                Some(Behind { prefix, tokens }) => {
+                    Tensor::cat(&[prefix.both(layer, *tokens)?, own], 0)?
+                }
+                None => own.force_contiguous()?,
+            });
+        }
+        Ok(())
+    }
+
+    /// Everything that is kept.
+    pub(super) fn done(self) -> Vec<Prefix> {
+        self.0.into_iter().map(|wanted| wanted.kept).collect()
+    }
+}
+
+/// The beginnings that all prompts of a family share.
 #[derive(Default)]
 pub(super) struct Prefixes(Vec<Arc<Prefix>>);
 
@@ -73,8 +148,17 @@ impl Prefixes {
 
     /// The longest beginning of a prompt that is kept, of at most `most` tokens.
     pub(super) fn longest(&self, ids: &[u32], most: usize) -> Option<Behind> {
-        let shared = self.0.iter().map(|prefix| (prefix, prefix.shared(ids).min(most)));
-        let (prefix, tokens) = shared.max_by_key(|(_, tokens)| *tokens)?;
-        if tokens < SHORTEST { None } else { Behind::new(Arc::clone(prefix), tokens) }
+        longest(&self.0, ids, most)
     }
+}
+
+/// What the most of a prompt's first tokens, at most `most`, are kept in.
+pub(super) fn longest<'a>(
+    kept: impl IntoIterator<Item = &'a Arc<Prefix>>,
+    ids: &[u32],
+    most: usize,
+) -> Option<Behind> {
+    let shared = kept.into_iter().map(|prefix| (prefix, prefix.shared(ids).min(most)));
+    let (prefix, tokens) = shared.max_by_key(|(_, tokens)| *tokens)?;
+    if tokens < SHORTEST { None } else { Behind::new(Arc::clone(prefix), tokens) }
 }

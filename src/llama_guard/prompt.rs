@@ -74,6 +74,9 @@ pub struct Prompted {
 pub struct WindowPrompt {
     /// The token ids.
     pub ids: Vec<u32>,
+    /// How many of them stand before the tail: what a longer content would begin with as well, but
+    /// for its last tokens.
+    pub stem: usize,
     /// How many tokens of the content no window before it has.
     pub fresh: usize,
 }
@@ -167,6 +170,11 @@ impl Prompts {
         [beginning(&self.user, &self.user), beginning(&self.agent, &self.user)]
     }
 
+    /// How texts are cut.
+    pub(super) fn window(&self) -> Window {
+        self.window
+    }
+
     /// The largest id there is.
     pub fn largest_id(&self) -> u32 {
         self.encoder.tokenizer.get_vocab(true).into_values().max().unwrap_or(0)
@@ -223,8 +231,9 @@ impl Prompts {
             if range.end < content.len() {
                 ids.extend(&self.after_content);
             }
+            let stem = ids.len();
             ids.extend(&side.tail);
-            windows.push(WindowPrompt { ids, fresh: range.end - read });
+            windows.push(WindowPrompt { ids, stem, fresh: range.end - read });
             read = range.end;
         }
         Ok(Prompted { windows, total: content.len() })

@@ -47,6 +47,18 @@ pub struct EngineSettings {
     pub max_tokens: usize,
     /// Where it is computed.
     pub device: DeviceChoice,
+    /// Bytes of keys and values that are kept of conversations; a quarter of the model's own, where
+    /// nothing else is said.
+    pub recall_bytes: Option<usize>,
+}
+
+#[cfg(feature = "candle")]
+impl EngineSettings {
+    /// Everything that has a bearing on scores, for the guard's fingerprint.
+    pub(super) fn digested(&self) -> String {
+        let Self { name, bos, window, max_tokens, device: _, recall_bytes: _ } = self;
+        format!("{name} {bos:?} {window:?} {max_tokens}")
+    }
 }
 
 impl Default for EngineSettings {
@@ -57,6 +69,7 @@ impl Default for EngineSettings {
             window: Window::default(),
             max_tokens: 4096,
             device: DeviceChoice::default(),
+            recall_bytes: None,
         }
     }
 }
