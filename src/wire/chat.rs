@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use crate::wire::dialect::{Asking, Said, Shape};
 use crate::wire::field::{Channel, Field, Holds, Table, field};
 use crate::wire::shared::{
-    ANSWER, BEHIND, CHOICE, ELSEWHERE, ERROR, SAMPLING, SERVICE_TIERS, STREAMED,
+    ANSWER, BEHIND, BESIDE, CACHED, CHOICE, ELSEWHERE, ERROR, MEDIA, SAMPLING, STREAMED, TOKEN,
 };
 
 /// `POST /v1/chat/completions`.
@@ -28,7 +28,10 @@ pub(super) static SHAPE: Shape = Shape {
             ("", SAMPLING),
             ("", ELSEWHERE),
             ("", BEHIND),
+            ("", BESIDE),
             ("messages[].", MESSAGE),
+            ("messages[].content[].", MEDIA),
+            ("messages[].content[].", CACHED),
         ])
     }),
     answers: LazyLock::new(|| {
@@ -37,8 +40,12 @@ pub(super) static SHAPE: Shape = Shape {
             ("", RESPONSE),
             ("", ERROR),
             ("choices[].", CHOICE),
+            ("choices[].logprobs.content[].", TOKEN),
+            ("choices[].logprobs.refusal[].", TOKEN),
             ("choices[].message.", MESSAGE),
+            ("choices[].message.content[].", MEDIA),
             ("choices[].delta.", MESSAGE),
+            ("choices[].delta.content[].", MEDIA),
         ])
     }),
 };
@@ -76,9 +83,6 @@ const REQUEST: &[Field] = &[
     field("model", Holds::Id, "which model is asked; chooses the upstream"),
     field("messages", Holds::Judged, "the conversation"),
     field("logprobs", Holds::Number, "whether probabilities are told"),
-    field("top_logprobs", Holds::Number, "how many alternatives are told"),
-    field("parallel_tool_calls", Holds::Number, "whether several calls may come at once"),
-    field("service_tier", Holds::Word(SERVICE_TIERS), "the provider's queue"),
     field(
         "reasoning_effort",
         Holds::Word(&["none", "minimal", "low", "medium", "high", "xhigh", "max", "default"]),
@@ -87,13 +91,6 @@ const REQUEST: &[Field] = &[
     field("verbosity", Holds::Word(&["low", "medium", "high"]), "how long to answer"),
     field("modalities", Holds::Judged, "kinds of answer"),
     field("modalities[]", Holds::Word(&["text", "audio", "image"]), "one kind of answer"),
-    field("prompt_cache_key", Holds::Id, "the provider's cache"),
-    field(
-        "prompt_cache_retention",
-        Holds::Word(&["in-memory", "in_memory", "24h"]),
-        "the provider's cache",
-    ),
-    field("safety_identifier", Holds::Id, "a digest that stands for the end user"),
     field(
         "tool_choice",
         Holds::Word(&["none", "auto", "required", "any"]),
@@ -114,13 +111,10 @@ const REQUEST: &[Field] = &[
     field("audio", Holds::Judged, "how a spoken answer sounds"),
     field("audio.voice", Holds::Id, "whose voice"),
     field("audio.format", Holds::Word(&["wav", "aac", "mp3", "flac", "opus", "pcm16"]), "encoding"),
-    field("tools", Holds::Schema, "definitions of tools: the model reads them"),
     field("functions", Holds::Schema, "definitions of functions: the model reads them"),
     field("response_format", Holds::Schema, "the shape of the answer: the model may read it"),
     field("stop", Holds::Judged, "words at which the answer ends"),
     field("stop[]", Holds::Judged, "one of them"),
-    field("user", Holds::Judged, "free text for the end user's name"),
-    field("metadata", Holds::Judged, "free text kept at the provider"),
     field("prediction", Holds::Judged, "text the answer is expected to repeat"),
     field("prediction.type", Holds::Word(&["content"]), "its kind"),
     field("prediction.content", Holds::Judged, "the text"),
@@ -151,27 +145,17 @@ const MESSAGE: &[Field] = &[
     field("content[].thinking[].type", Holds::Word(PART_TYPES), "the kind of a part"),
     field("content[].thinking[].text", Holds::Text(Channel::Reasoning), "its text"),
     field("content[].reasoning", Holds::Text(Channel::Reasoning), "reasoning"),
-    field("content[].image_url", Holds::Payload, "an image, or where to fetch it"),
     field("content[].image_url.url", Holds::Payload, "an image, or where to fetch it"),
     field("content[].image_url.detail", Holds::Word(&["auto", "low", "high"]), "resolution"),
-    field("content[].detail", Holds::Word(&["auto", "low", "high"]), "resolution"),
     field("content[].image", Holds::Payload, "an image"),
     field("content[].audio_url", Holds::Payload, "audio, or where to fetch it"),
     field("content[].audio_url.url", Holds::Payload, "audio, or where to fetch it"),
     field("content[].video_url", Holds::Payload, "video, or where to fetch it"),
     field("content[].video_url.url", Holds::Payload, "video, or where to fetch it"),
-    field("content[].input_audio", Holds::Payload, "audio"),
-    field("content[].input_audio.data", Holds::Payload, "audio"),
-    field("content[].input_audio.format", Holds::Word(&["wav", "mp3", "pcm16"]), "encoding"),
     field("content[].file", Holds::Payload, "a file"),
     field("content[].file.file_data", Holds::Payload, "a file"),
     field("content[].file.file_id", Holds::Payload, "a file kept at the provider"),
     field("content[].file.filename", Holds::Judged, "its name"),
-    field("content[].file_data", Holds::Payload, "a file"),
-    field("content[].file_id", Holds::Payload, "a file kept at the provider"),
-    field("content[].file_url", Holds::Payload, "where to fetch a file"),
-    field("content[].cache_control", Holds::Judged, "the provider's cache"),
-    field("content[].cache_control.type", Holds::Word(&["ephemeral"]), "the provider's cache"),
     field("content[].index", Holds::Number, "the number of a part"),
     field("refusal", Holds::Text(Channel::Refusal), "a refusal"),
     field("reasoning", Holds::Text(Channel::Reasoning), "reasoning before the answer"),

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use crate::wire::dialect::{Asking, Said, Shape};
 use crate::wire::field::{Channel, Field, Holds, Table, field};
-use crate::wire::shared::{ANSWER, BEHIND, CHOICE, ELSEWHERE, ERROR, SAMPLING, STREAMED};
+use crate::wire::shared::{ANSWER, BEHIND, CHOICE, ELSEWHERE, ERROR, SAMPLING, STREAMED, TOKEN};
 
 /// `POST /v1/completions`.
 pub(super) static SHAPE: Shape = Shape {
@@ -23,7 +23,14 @@ pub(super) static SHAPE: Shape = Shape {
         Table::new(&[("", REQUEST), ("", STREAMED), ("", SAMPLING), ("", ELSEWHERE), ("", BEHIND)])
     }),
     answers: LazyLock::new(|| {
-        Table::new(&[("", ANSWER), ("", ERROR), ("choices[].", CHOICE), ("choices[].", LOGPROBS)])
+        Table::new(&[
+            ("", ANSWER),
+            ("", ERROR),
+            ("choices[].", CHOICE),
+            ("choices[].", LOGPROBS),
+            ("choices[].logprobs.content[].", TOKEN),
+            ("choices[].logprobs.refusal[].", TOKEN),
+        ])
     }),
 };
 

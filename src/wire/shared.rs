@@ -160,36 +160,64 @@ pub(super) const CHOICE: &[Field] = &[
     field("token_ids", Holds::Elsewhere, "token ids"),
     field("prompt_token_ids", Holds::Elsewhere, "token ids"),
     field("routed_experts", Holds::Elsewhere, "state of the engine"),
-    // The tokens themselves leak what a redacted text said, so they are judged like it.
     field("logprobs", Holds::Judged, "probabilities of tokens"),
     field("logprobs.content", Holds::Judged, "per token of the content"),
     field("logprobs.content[]", Holds::Judged, "one token"),
-    field("logprobs.content[].token", Holds::Text(Channel::Tokens), "the token"),
-    field("logprobs.content[].bytes", Holds::Spelled, "its bytes"),
-    field("logprobs.content[].logprob", Holds::Number, "its probability"),
-    field("logprobs.content[].top_logprobs", Holds::Judged, "alternatives"),
-    field("logprobs.content[].top_logprobs[]", Holds::Judged, "an alternative"),
-    field(
-        "logprobs.content[].top_logprobs[].token",
-        Holds::Text(Channel::Alternatives),
-        "the token",
-    ),
-    field("logprobs.content[].top_logprobs[].bytes", Holds::Spelled, "its bytes"),
-    field("logprobs.content[].top_logprobs[].logprob", Holds::Number, "its probability"),
     field("logprobs.refusal", Holds::Judged, "per token of the refusal"),
     field("logprobs.refusal[]", Holds::Judged, "one token"),
-    field("logprobs.refusal[].token", Holds::Text(Channel::Tokens), "the token"),
-    field("logprobs.refusal[].bytes", Holds::Spelled, "its bytes"),
-    field("logprobs.refusal[].logprob", Holds::Number, "its probability"),
-    field("logprobs.refusal[].top_logprobs", Holds::Judged, "alternatives"),
-    field("logprobs.refusal[].top_logprobs[]", Holds::Judged, "an alternative"),
+];
+
+/// One token of what was said, and its probability. It leaks what a redacted text said, so it is judged
+/// like it.
+pub(super) const TOKEN: &[Field] = &[
+    field("token", Holds::Text(Channel::Tokens), "the token"),
+    field("bytes", Holds::Spelled, "its bytes"),
+    field("logprob", Holds::Number, "its probability"),
+    field("top_logprobs", Holds::Judged, "alternatives"),
+    field("top_logprobs[]", Holds::Judged, "an alternative"),
+    field("top_logprobs[].token", Holds::Text(Channel::Alternatives), "the token"),
+    field("top_logprobs[].bytes", Holds::Spelled, "its bytes"),
+    field("top_logprobs[].logprob", Holds::Number, "its probability"),
+];
+
+/// What a part of a message holds that is not text.
+pub(super) const MEDIA: &[Field] = &[
+    field("image_url", Holds::Payload, "an image, or where to fetch it"),
+    field("detail", Holds::Word(&["auto", "low", "high", "original"]), "resolution"),
+    field("input_audio", Holds::Payload, "audio"),
+    field("input_audio.data", Holds::Payload, "audio"),
+    field("input_audio.format", Holds::Word(&["wav", "mp3", "pcm16"]), "encoding"),
+    field("file_data", Holds::Payload, "a file"),
+    field("file_id", Holds::Payload, "a file kept at the provider"),
+    field("file_url", Holds::Payload, "where to fetch a file"),
+];
+
+/// A part that is not what somebody said: of what a tool gave back, of a document, of what the
+/// application says.
+pub(super) const ASIDE: &[Field] = &[field("text", Holds::Judged, "its text")];
+
+/// What the provider may cache.
+pub(super) const CACHED: &[Field] = &[
+    field("cache_control", Holds::Judged, "the provider's cache"),
+    field("cache_control.type", Holds::Word(&["ephemeral"]), "the provider's cache"),
+    field("cache_control.ttl", Holds::Word(&["5m", "1h"]), "how long it is kept"),
+];
+
+/// What OpenAI's newer dialects are told besides: how tools are called, for whom, from which cache.
+pub(super) const BESIDE: &[Field] = &[
+    field("top_logprobs", Holds::Number, "how many alternatives are told"),
+    field("parallel_tool_calls", Holds::Number, "whether several calls may come at once"),
+    field("tools", Holds::Schema, "definitions of tools: the model reads them"),
+    field("service_tier", Holds::Word(SERVICE_TIERS), "the provider's queue"),
+    field("prompt_cache_key", Holds::Id, "the provider's cache"),
     field(
-        "logprobs.refusal[].top_logprobs[].token",
-        Holds::Text(Channel::Alternatives),
-        "the token",
+        "prompt_cache_retention",
+        Holds::Word(&["in-memory", "in_memory", "24h"]),
+        "the provider's cache",
     ),
-    field("logprobs.refusal[].top_logprobs[].bytes", Holds::Spelled, "its bytes"),
-    field("logprobs.refusal[].top_logprobs[].logprob", Holds::Number, "its probability"),
+    field("safety_identifier", Holds::Id, "a digest that stands for the end user"),
+    field("user", Holds::Judged, "free text for the end user's name"),
+    field("metadata", Holds::Judged, "free text kept at the provider"),
 ];
 
 /// An error in the place of an answer.

@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use crate::wire::dialect::{Asking, Said, Shape};
 use crate::wire::field::{Channel, Field, Holds, Table, field};
-use crate::wire::shared::{BEHIND, ELSEWHERE, ERROR, SAMPLING, SERVICE_TIERS};
+use crate::wire::shared::{
+    ASIDE, BEHIND, CACHED, ELSEWHERE, ERROR, SAMPLING, SERVICE_TIERS, STREAMED,
+};
 
 /// `POST /v1/messages`.
 pub(in crate::wire) static SHAPE: Shape = Shape {
@@ -17,16 +19,22 @@ pub(in crate::wire) static SHAPE: Shape = Shape {
     headers: &["anthropic-version", "anthropic-beta"],
     requests: LazyLock::new(|| {
         Table::new(&[
+            ("", STREAMED),
             ("", SAMPLING),
             ("", ELSEWHERE),
             ("", BEHIND),
             ("", REQUEST),
+            ("", CACHED),
             ("system[].", BLOCK),
+            ("system[].", CACHED),
             ("system[].", ASIDE),
             ("messages[].content[].", BLOCK),
+            ("messages[].content[].", CACHED),
             ("messages[].content[].content[].", BLOCK),
+            ("messages[].content[].content[].", CACHED),
             ("messages[].content[].content[].", ASIDE),
             ("messages[].content[].source.content[].", BLOCK),
+            ("messages[].content[].source.content[].", CACHED),
             ("messages[].content[].source.content[].", ASIDE),
         ])
     }),
@@ -134,7 +142,6 @@ const REQUEST: &[Field] = &[
     field("messages[].content[]", Holds::Part(Channel::Content, READ_BLOCKS), "a block of it"),
     field("system", Holds::Judged, "what the model is told to be"),
     field("system[]", Holds::Part(Channel::Other, READ_BLOCKS), "a block of it"),
-    field("stream", Holds::Number, "whether the answer is streamed"),
     field("stop_sequences", Holds::Judged, "words at which the answer ends"),
     field("stop_sequences[]", Holds::Judged, "one of them"),
     field("metadata", Holds::Judged, "about the request"),
@@ -142,9 +149,6 @@ const REQUEST: &[Field] = &[
     field("service_tier", Holds::Word(SERVICE_TIERS), "the provider's queue"),
     field("speed", Holds::Word(&["standard", "fast"]), "the provider's queue"),
     field("inference_geo", Holds::Id, "where the provider computes"),
-    field("cache_control", Holds::Judged, "the provider's cache"),
-    field("cache_control.type", Holds::Word(&["ephemeral"]), "the provider's cache"),
-    field("cache_control.ttl", Holds::Word(&["5m", "1h"]), "how long it is kept"),
     field("thinking", Holds::Judged, "whether to think before the answer"),
     field("thinking.type", Holds::Word(&["enabled", "disabled", "adaptive"]), "whether"),
     field("thinking.budget_tokens", Holds::Number, "for how long"),
@@ -195,9 +199,6 @@ const BLOCK: &[Field] = &[
     field("citations[].url", Holds::Judged, "a page's address"),
     field("citations[].title", Holds::Judged, "its title"),
     field("citations[].source", Holds::Judged, "where it is from"),
-    field("cache_control", Holds::Judged, "the provider's cache"),
-    field("cache_control.type", Holds::Word(&["ephemeral"]), "the provider's cache"),
-    field("cache_control.ttl", Holds::Word(&["5m", "1h"]), "how long it is kept"),
     field("id", Holds::Id, "the name of a call"),
     field("name", Holds::Text(Channel::Tool), "the tool's name"),
     field("input", Holds::Text(Channel::Tool), "what it is given"),
@@ -231,9 +232,6 @@ const BLOCK: &[Field] = &[
     field("source.content", Holds::Judged, "its text"),
     field("source.content[]", Holds::Part(Channel::Other, READ_BLOCKS), "a block of it"),
 ];
-
-/// A block that is not what somebody said: of `system`, of a tool's result, of a document.
-const ASIDE: &[Field] = &[field("text", Holds::Judged, "its text")];
 
 const CITATION_TYPES: &[&str] = &[
     "char_location",

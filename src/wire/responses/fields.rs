@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use crate::wire::dialect::{Asking, Items, Said, Shape};
 use crate::wire::field::{Channel, Field, Holds, Table, field};
-use crate::wire::shared::{BEHIND, ELSEWHERE, ERROR, SAMPLING, SERVICE_TIERS, STREAMED};
+use crate::wire::shared::{
+    ASIDE, BEHIND, BESIDE, ELSEWHERE, ERROR, MEDIA, SAMPLING, STREAMED, TOKEN,
+};
 
 /// `POST /v1/responses`.
 pub(in crate::wire) static SHAPE: Shape = Shape {
@@ -21,12 +23,16 @@ pub(in crate::wire) static SHAPE: Shape = Shape {
             ("", SAMPLING),
             ("", ELSEWHERE),
             ("", BEHIND),
+            ("", BESIDE),
             ("", SETTINGS),
             ("", REQUEST),
             ("input[].", ITEM),
             ("input[].content[].", PART),
+            ("input[].content[].", MEDIA),
             ("input[].content[].", LOGPROBS),
+            ("input[].content[].logprobs[].", TOKEN),
             ("input[].output[].", PART),
+            ("input[].output[].", MEDIA),
             ("input[].output[].", ASIDE),
         ])
     }),
@@ -34,18 +40,27 @@ pub(in crate::wire) static SHAPE: Shape = Shape {
         Table::new(&[
             ("", EVENT),
             ("", LOGPROBS),
+            ("logprobs[].", TOKEN),
             ("", ERROR),
             ("item.", ITEM),
             ("item.content[].", PART),
+            ("item.content[].", MEDIA),
             ("item.content[].", LOGPROBS),
+            ("item.content[].logprobs[].", TOKEN),
             ("part.", PART),
+            ("part.", MEDIA),
             ("part.", LOGPROBS),
+            ("part.logprobs[].", TOKEN),
+            ("response.", SAMPLING),
+            ("response.", BESIDE),
             ("response.", SETTINGS),
             ("response.", RESPONSE),
             ("response.", ERROR),
             ("response.output[].", ITEM),
             ("response.output[].content[].", PART),
+            ("response.output[].content[].", MEDIA),
             ("response.output[].content[].", LOGPROBS),
+            ("response.output[].content[].logprobs[].", TOKEN),
         ])
     }),
 };
@@ -127,20 +142,6 @@ const SETTINGS: &[Field] = &[
     field("instructions", Holds::Judged, "what the model is told to be"),
     field("max_output_tokens", Holds::Number, "length of the answer"),
     field("max_tool_calls", Holds::Number, "how many calls of tools"),
-    field("parallel_tool_calls", Holds::Number, "whether several calls may come at once"),
-    field("temperature", Holds::Number, "sampling"),
-    field("top_p", Holds::Number, "sampling"),
-    field("top_logprobs", Holds::Number, "how many alternatives are told"),
-    field("service_tier", Holds::Word(SERVICE_TIERS), "the provider's queue"),
-    field("prompt_cache_key", Holds::Id, "the provider's cache"),
-    field(
-        "prompt_cache_retention",
-        Holds::Word(&["in-memory", "in_memory", "24h"]),
-        "the provider's cache",
-    ),
-    field("safety_identifier", Holds::Id, "a digest that stands for the end user"),
-    field("user", Holds::Judged, "free text for the end user's name"),
-    field("metadata", Holds::Judged, "free text kept at the provider"),
     field("reasoning", Holds::Judged, "whether to think before the answer"),
     field(
         "reasoning.effort",
@@ -152,7 +153,6 @@ const SETTINGS: &[Field] = &[
     field("text", Holds::Judged, "how to answer"),
     field("text.format", Holds::Schema, "the shape of the answer: the model may read it"),
     field("text.verbosity", Holds::Word(&["low", "medium", "high"]), "how long to answer"),
-    field("tools", Holds::Schema, "definitions of tools: the model reads them"),
     field("tool_choice", Holds::Word(&["none", "auto", "required"]), "whether tools are called"),
     field("tool_choice.type", Holds::Word(&["function", "custom", "allowed_tools"]), "which"),
     field("tool_choice.name", Holds::Judged, "the tool's name"),
@@ -215,14 +215,6 @@ const PART: &[Field] = &[
     field("type", Holds::Word(PART_TYPES), "its kind"),
     field("text", Holds::Text(Channel::Content), "its text"),
     field("refusal", Holds::Text(Channel::Refusal), "a refusal"),
-    field("image_url", Holds::Payload, "an image, or where to fetch it"),
-    field("detail", Holds::Word(&["auto", "low", "high", "original"]), "resolution"),
-    field("input_audio", Holds::Payload, "audio"),
-    field("input_audio.data", Holds::Payload, "audio"),
-    field("input_audio.format", Holds::Word(&["wav", "mp3"]), "encoding"),
-    field("file_data", Holds::Payload, "a file"),
-    field("file_id", Holds::Payload, "a file kept at the provider"),
-    field("file_url", Holds::Payload, "where to fetch a file"),
     field("filename", Holds::Judged, "its name"),
     field("annotations", Holds::Judged, "sources"),
     field("annotations[]", Holds::Judged, "a source"),
@@ -239,21 +231,9 @@ const PART: &[Field] = &[
 
 /// Probabilities, of a part or beside a delta.
 const LOGPROBS: &[Field] = &[
-    // The tokens themselves leak what a redacted text said, so they are judged like it.
     field("logprobs", Holds::Judged, "probabilities of tokens"),
     field("logprobs[]", Holds::Judged, "one token"),
-    field("logprobs[].token", Holds::Text(Channel::Tokens), "the token"),
-    field("logprobs[].bytes", Holds::Spelled, "its bytes"),
-    field("logprobs[].logprob", Holds::Number, "its probability"),
-    field("logprobs[].top_logprobs", Holds::Judged, "alternatives"),
-    field("logprobs[].top_logprobs[]", Holds::Judged, "an alternative"),
-    field("logprobs[].top_logprobs[].token", Holds::Text(Channel::Alternatives), "the token"),
-    field("logprobs[].top_logprobs[].bytes", Holds::Spelled, "its bytes"),
-    field("logprobs[].top_logprobs[].logprob", Holds::Number, "its probability"),
 ];
-
-/// A part that is not what somebody said: of a tool's result.
-const ASIDE: &[Field] = &[field("text", Holds::Judged, "its text")];
 
 const ANNOTATION_TYPES: &[&str] =
     &["url_citation", "file_citation", "container_file_citation", "file_path"];
@@ -278,8 +258,6 @@ const RESPONSE: &[Field] = &[
     field("previous_response_id", Holds::Id, "what it goes on from"),
     field("store", Holds::Number, "whether the provider keeps it"),
     field("truncation", Holds::Word(&["auto", "disabled"]), "whether text was left out"),
-    field("frequency_penalty", Holds::Number, "sampling"),
-    field("presence_penalty", Holds::Number, "sampling"),
     field("usage", Holds::Judged, "token counts"),
     field("usage.input_tokens", Holds::Number, "tokens"),
     field("usage.input_tokens_details", Holds::Judged, "tokens"),
