@@ -93,6 +93,7 @@ pub(super) struct FromEnv {
 #[serde(deny_unknown_fields)]
 pub(super) struct Limits {
     pub(super) request_bytes: Option<Spanned<u64>>,
+    pub(super) windows: Option<Spanned<u64>>,
     pub(super) response_bytes: Option<Spanned<u64>>,
     pub(super) head_deadline_ms: Option<Spanned<u64>>,
     pub(super) body_deadline_ms: Option<Spanned<u64>>,

@@ -586,6 +586,7 @@ impl Reading<'_> {
                 &written.request_bytes,
                 default.request_bytes,
             ),
+            windows: self.count("windows", &written.windows, default.windows),
             response_bytes: self.count(
                 "response_bytes",
                 &written.response_bytes,

@@ -22,11 +22,12 @@ use crate::gateway::listing;
 use crate::gateway::passthrough::Passthrough;
 use crate::gateway::proxy::Gateway;
 use crate::gateway::route::Route;
+use crate::gateway::settings::WINDOW_BYTES;
 use crate::gateway::upstream::{Kind, Response, UpstreamFault};
 use crate::patterns;
 use crate::policy::{self, Phase, Policy};
 use crate::tenant::Tenant;
-use crate::wire::{Asked, Dialect, History, Request, Terms};
+use crate::wire::{Asked, Dialect, History, Passage, Request, Terms};
 
 /// Answers one request, whatever it takes.
 pub(crate) async fn run(gateway: &Gateway, mut downstream: Downstream<'_>) {
@@ -137,6 +138,10 @@ impl<'a> Exchange<'a> {
         let body = self.others(downstream.read_body()).await?;
         let request = Request::parse_under(terms(&self.tenant.policy), dialect, body)?;
         self.draft.learn(request.model(), request.stream());
+        let (windows, limit) = (windows(&request), self.gateway.limits.windows);
+        if windows > limit {
+            return Err(Failure::TooManyWindows { windows, limit });
+        }
         let upstreams = &self.gateway.upstreams;
         let upstream = upstreams.serving(request.model()).ok_or(Failure::ModelNotRouted)?;
         self.draft.open()?;
@@ -372,6 +377,12 @@ async fn begin(
     downstream.stamp("x-wardgate-decision", inspector.enforced().as_str());
     let (status, carried) = (response.status().as_u16(), response.carried());
     downstream.begin(Head { status, content_type: EVENTS, carried }).await
+}
+
+/// How many windows of the guard a prompt needs, more or less.
+fn windows(request: &Request) -> usize {
+    let of_one = |passage: &Passage| 1 + passage.text().len() / WINDOW_BYTES;
+    request.passages().iter().map(of_one).sum()
 }
 
 fn two_readings(fault: StreamFault) -> Failure {

@@ -36,6 +36,8 @@ pub(crate) enum Failure {
     BodyBroken,
     #[error("refused the request: {0}")]
     Malformed(#[from] Malformed),
+    #[error("the prompt needs {windows} windows of the guard, over {limit}")]
+    TooManyWindows { windows: usize, limit: usize },
     #[error("no upstream serves the model that was asked for")]
     ModelNotRouted,
     #[error("upstream: {0}")]
@@ -144,6 +146,14 @@ impl Failure {
                 param: malformed.param().map(str::to_owned),
                 retry: false,
             },
+            Self::TooManyWindows { windows, limit } => caller(
+                413,
+                "prompt_too_long",
+                format!(
+                    "the prompt would take the content guard {windows} readings, and {limit} are the \
+                     most; shorten it, or send fewer messages"
+                ),
+            ),
             Self::ModelNotRouted => Words {
                 param: Some("model".to_owned()),
                 ..caller(
@@ -220,6 +230,7 @@ impl Failure {
             | Self::BodyTooSlow
             | Self::BodyBroken
             | Self::Malformed(_)
+            | Self::TooManyWindows { .. }
             | Self::ModelNotRouted => Outcome::Refused,
         }
     }

@@ -26,5 +26,5 @@ mod upstream;
 pub(crate) use connection::Connection;
 pub use passthrough::{Passthrough, PassthroughFault};
 pub use proxy::{Gateway, Parts};
-pub use settings::{Limits, UpstreamSettings};
+pub use settings::{Limits, UpstreamSettings, WINDOW_BYTES};
 pub use upstream::{UpstreamFault, Upstreams};

@@ -6,6 +6,10 @@ use std::time::Duration;
 use globset::GlobSet;
 use http::Uri;
 
+/// About how much text a guard reads at once: what a text costs has to be known before anybody cuts it
+/// into tokens, and four bytes are a token, more or less.
+pub const WINDOW_BYTES: usize = 4 << 10;
+
 /// The bounds of one exchange and one connection. What happens at each is written beside it.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -13,6 +17,9 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Bytes of a request body; above: 413.
     pub request_bytes: usize,
+    /// Windows that one prompt may need, counted in stretches of [`WINDOW_BYTES`], each text at least
+    /// one; above: 413.
+    pub windows: usize,
     /// Bytes of a response that is not streamed; above: 502.
     pub response_bytes: usize,
     /// How long a client may take over one request head, counted from its connecting; then the
@@ -35,6 +42,7 @@ impl Default for Limits {
         Self {
             head_bytes: 64 << 10,
             request_bytes: 8 << 20,
+            windows: 4096,
             response_bytes: 32 << 20,
             head_deadline: Duration::from_secs(15),
             body_deadline: Duration::from_secs(60),

@@ -90,7 +90,7 @@ fn anthropic_kind(kind: &str, code: &str) -> &'static str {
     match (kind, code) {
         (_, "invalid_api_key") => "authentication_error",
         (_, "route_not_guarded" | "model_not_found") => "not_found_error",
-        (_, "body_too_large") => "request_too_large",
+        (_, "body_too_large" | "prompt_too_long") => "request_too_large",
         ("invalid_request_error", _) => "invalid_request_error",
         _ => "api_error",
     }

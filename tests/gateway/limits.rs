@@ -70,3 +70,30 @@ async fn many_requests_share_a_connection_also_when_pipelined() {
         assert!(seen.connections < 4, "connections to the upstream are kept");
     });
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_that_needs_too_many_windows_is_refused_and_recorded() {
+    let limits = Limits { windows: 3, ..Limits::default() };
+    let mut gateway = TestGateway::limited(limits).await;
+    let messages = |texts: &[&str]| {
+        let say = |text: &&str| serde_json::json!({"role": "user", "content": text});
+        let messages: Vec<_> = texts.iter().map(say).collect();
+        serde_json::json!({"model": "m", "messages": messages}).to_string()
+    };
+    let long = "all is well ".repeat(1000);
+    for (body, status, code) in [
+        (messages(&["a", "b", "c"]), 200, "none"),
+        (messages(&[&long]), 200, "none"),
+        (messages(&["a", "b", "c", "d"]), 413, "prompt_too_long"),
+        (messages(&[&long, "a"]), 413, "prompt_too_long"),
+    ] {
+        let mut client = Client::connect(gateway.data).await;
+        client.send(post(&body)).await;
+        let answer = client.answer().await.expect("an answer");
+        assert_eq!((answer.status, answer.code().as_str()), (status, code));
+    }
+    gateway.upstream.seen(|seen| assert_eq!(seen.requests.len(), 2));
+    gateway.drain().await;
+    let refused = gateway.audit_lines("closed").into_iter().filter(|line| line["status"] == 413);
+    assert_eq!(refused.filter(|line| line["outcome"] == "refused").count(), 2);
+}
