@@ -26,6 +26,27 @@
 //! for a policy's own. What is longer is found as far as that. In a stream, where a text comes in windows, a
 //! window repeats [`OVERLAP`] characters of the one before: so what has as many bytes is seen whole
 //! wherever the cut falls, and so is the beginning of anything longer.
+//!
+//! # How well
+//!
+//! `benches/patterns.rs` makes 400 values of each category, half of them with a word beside them that
+//! names them, and 40,000 stretches that look alike and are nothing. From a score of 0.5 on:
+//!
+//! | category | recall named | recall bare | precision |
+//! |---|---|---|---|
+//! | `PII.EMAIL` | 1.00 | 1.00 | 0.50: `user:password@host` has its form |
+//! | `PII.CARD` | 1.00 | 1.00 | 0.93: one order number of ten passes Luhn |
+//! | `PII.MAC` | 0.98 | 0.97 | 1.00 |
+//! | `PII.BIRTH_DATE`, `PII.DE_ID_CARD` | 1.00 | 0.00 | 1.00: they count only where they are named |
+//! | `PII.UK_NHS`, `PII.DE_TAX_ID`, `PII.IN_AADHAAR` | 1.00 | 0.48 | 1.00: bare, only in groups |
+//! | `PII.FR_NIR` | 1.00 | 1.00 | 0.99 |
+//! | every other `PII.*`, every `SECRET.*` | 0.99 or more | 1.00 | 1.00 |
+//!
+//! Such values are of our own making: what people write is less regular, and names and postal addresses
+//! have no form that could be looked for.
+//!
+//! On one core, all rules together go through 86 MB/s of prose, 21 MB/s of prose with a value in each
+//! line, and 15 MB/s of nothing but numbers; the same expressions one by one through 27, 12 and 5.
 
 mod checks;
 
@@ -51,4 +72,4 @@ mod secrets;
 
 pub use finder::{Match, Patterns};
 pub use own::{OWN_REACH, Own, OwnFault};
-pub use rule::{CATEGORIES, OVERLAP};
+pub use rule::{CATEGORIES, OVERLAP, expressions};

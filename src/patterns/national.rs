@@ -17,6 +17,8 @@ const TAX_ID_WORDS: &[&str] = &[
     "steuer-identifikationsnummer",
     "idnr",
     "idnr.",
+    "id nr",
+    "id nr.",
     "steuernummer",
     "identifikationsnummer",
     "tax id",

@@ -9,6 +9,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("strict", include_str!("../../policies/strict.toml")),
     ("permissive", include_str!("../../policies/permissive.toml")),
     ("observe", include_str!("../../policies/observe.toml")),
+    ("privacy", include_str!("../../policies/privacy.toml")),
 ];
 
 /// The shipped policies that mean to a guard with these categories what they say.
@@ -35,6 +36,9 @@ mod tests {
         let names =
             |taxonomy: &Taxonomy| shipped(taxonomy).map(|(name, _)| name).collect::<Vec<_>>();
         assert_eq!(names(&Taxonomy::llama_guard_2()).len(), SHIPPED.len());
-        assert_eq!(names(&Taxonomy::new([("S1", "Violent Crimes")])), ["default", "observe"]);
+        assert_eq!(
+            names(&Taxonomy::new([("S1", "Violent Crimes")])),
+            ["default", "observe", "privacy"]
+        );
     }
 }
