@@ -340,6 +340,7 @@ fn wardgate(upstream: SocketAddr, guard: Guard) -> (SocketAddr, (Server, TempDir
         audit,
         metrics,
         upstreams,
+        endpoints: Vec::new(),
         passthroughs: Vec::new(),
         limits: limits.clone(),
         holdback: holdback::Settings::default(),

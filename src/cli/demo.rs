@@ -10,6 +10,7 @@ use clap::Args;
 use crate::cli::{output, serve};
 use crate::config::{self, Settings};
 use crate::server::{DEMO_MODELS, DemoServer, Server};
+use crate::wire::inquiry::ENDPOINTS;
 
 /// The tenants of the demo, each under the policy of its name, with its key.
 const TENANTS: [(&str, &str); 2] = [("default", "wg-demo-default"), ("strict", "wg-demo-strict")];
@@ -51,8 +52,9 @@ fn settings(
             format!("[[tenant]]\nname = \"{name}\"\nkeys = [\"{digest}\"]\npolicy = \"{name}\"\n")
         })
         .collect();
+    let endpoints = ENDPOINTS.map(|(name, _)| format!("\"{name}\"")).join(", ");
     let text = format!(
-        "listen = \"{listen}\"\nadmin = \"{admin}\"\n\
+        "listen = \"{listen}\"\nadmin = \"{admin}\"\nendpoints = [{endpoints}]\n\
          [[upstream]]\nname = \"demo\"\nurl = \"http://{upstream}/v1\"\nmodels = [{models}]\n\
          {tenants}[audit]\npath = \"audit\"\n"
     );

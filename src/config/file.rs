@@ -21,6 +21,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) upstream: Vec<Upstream>,
     #[serde(default)]
+    pub(super) endpoints: Vec<Spanned<String>>,
+    #[serde(default)]
     pub(super) passthrough: Vec<Passthrough>,
     #[serde(default)]
     pub(super) tenant: Vec<Tenant>,

@@ -23,6 +23,7 @@ use crate::policy::{self, Policy};
 use crate::taxonomy::Taxonomy;
 use crate::tenant::{self, KeyDigest, Snapshot, TenantId, Tenants};
 use crate::wire::Terms;
+use crate::wire::inquiry::{ENDPOINTS, Endpoint};
 
 /// Everything a gateway needs to be told.
 pub struct Settings {
@@ -40,6 +41,8 @@ pub struct Settings {
     pub upstreams: Vec<gateway::UpstreamSettings>,
     /// The paths that are open although nobody judges what goes through them.
     pub passthroughs: Vec<gateway::Passthrough>,
+    /// Where other programs may ask for opinions.
+    pub endpoints: Vec<Endpoint>,
     /// All policies by name, also those of no tenant.
     pub policies: BTreeMap<String, Arc<Policy>>,
     /// Tenants and policies.
@@ -205,6 +208,7 @@ impl Reading<'_> {
         let upstreams: Vec<_> =
             file.upstream.iter().filter_map(|upstream| self.upstream(upstream)).collect();
         let passthroughs = self.passthroughs(&file.passthrough, &file.upstream, &upstreams);
+        let endpoints = self.endpoints(&file.endpoints);
         let audit = self.audit(file.audit.as_ref());
         let limits = self.limits(&file.limits);
         let holdback = self.holdback(&file.stream);
@@ -216,6 +220,7 @@ impl Reading<'_> {
             guard,
             upstreams,
             passthroughs,
+            endpoints,
             policies,
             snapshot: snapshot?,
             audit: audit?,
@@ -459,6 +464,23 @@ impl Reading<'_> {
                 Duration::from_secs(120),
             ),
         })
+    }
+
+    fn endpoints(&mut self, written: &[Spanned<String>]) -> Vec<Endpoint> {
+        let mut open: Vec<Endpoint> = Vec::new();
+        for name in written {
+            let Some((_, endpoints)) = ENDPOINTS.iter().find(|(known, _)| known == name.get_ref())
+            else {
+                let known = ENDPOINTS.map(|(known, _)| known).join(", ");
+                let what = format!("there is no endpoint `{}`; there are: {known}", name.get_ref());
+                self.problem(name, what);
+                continue;
+            };
+            open.extend(
+                endpoints.iter().filter(|endpoint| !open.contains(endpoint)).collect::<Vec<_>>(),
+            );
+        }
+        open
     }
 
     fn passthroughs(

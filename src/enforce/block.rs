@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::enforce::finding::{Finding, results};
 use crate::policy::{Block, Phase, Style};
 use crate::verdict::Unscored;
 use crate::wire::reply::{Error, content_filter_error};
-use crate::wire::{Answer, Dialect, End, Farewell, PartPath};
+use crate::wire::{Answer, Dialect, End, Farewell, Finding, PartPath, results};
 
 /// What is said in the place of an answer to a prompt that was refused, where the policy has no words.
 const DECLINED: &str = "This request was declined by the content policy.";
@@ -20,17 +19,22 @@ const WITHHELD: &str = "This answer was withheld by the content policy.";
 
 /// The error for a prompt that is refused for what it says.
 pub fn refuse_prompt(dialect: Dialect, block: &Block, findings: &[Finding]) -> Bytes {
-    let message = message(block, findings, "the prompt was refused by the content policy");
+    let message = reason(block, Phase::Prompt, findings);
     content_filter_error(dialect, &message, Some(dialect.asked()), &results(findings))
 }
 
 /// The error for an answer that is refused for what it says.
 pub fn refuse_answer(dialect: Dialect, block: &Block, findings: &[Finding]) -> Bytes {
-    let message = message(block, findings, "the answer was withheld by the content policy");
+    let message = reason(block, Phase::Response, findings);
     content_filter_error(dialect, &message, None, &results(findings))
 }
 
-fn message(block: &Block, findings: &[Finding], default: &str) -> String {
+/// Why something is refused, in words: the policy's own, or the categories that led to it.
+pub fn reason(block: &Block, phase: Phase, findings: &[Finding]) -> String {
+    let default = match phase {
+        Phase::Prompt => "the prompt was refused by the content policy",
+        Phase::Response => "the answer was withheld by the content policy",
+    };
     if let Some(words) = words(block, findings) {
         return words.to_string();
     }
@@ -113,11 +117,10 @@ mod tests {
     use super::{
         WITHHELD, farewell, refuse_prompt, refuse_unscored, refuse_whole, withhold, withhold_all,
     };
-    use crate::enforce::finding::Finding;
     use crate::policy::{Block, Phase, compile};
     use crate::taxonomy::Taxonomy;
     use crate::verdict::{Score, Unscored};
-    use crate::wire::{Answer, Dialect, End, PartPath};
+    use crate::wire::{Answer, Dialect, End, Finding, PartPath};
 
     fn read(bytes: &Bytes) -> Value {
         serde_json::from_slice(bytes).unwrap()
@@ -135,7 +138,8 @@ mod tests {
             finding("S2", "Non-Violent Crimes", 0.1, false),
         ];
         let body = read(&refuse_prompt(Dialect::Chat, &Block::default(), &findings));
-        let results = json!({"S1": {"filtered": true, "severity": "high"},
+        let results = json!({"violence": {"filtered": true, "severity": "high"},
+            "S1": {"filtered": true, "severity": "high"},
             "S2": {"filtered": false, "severity": "safe"}});
         let message = "the prompt was refused by the content policy: Violent Crimes (S1)";
         let expected = json!({"error": {"message": message, "type": "invalid_request_error",

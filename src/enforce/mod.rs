@@ -3,8 +3,6 @@
 //! Everything here is a function of bytes and findings; who decides, and how bytes travel, is
 //! others' business.
 
-mod finding;
-
 pub mod annotate;
 
 pub mod block;
@@ -17,7 +15,6 @@ mod windows;
 
 mod track;
 
-pub use annotate::{Annotation, Summary};
-pub use finding::{Finding, Severity, findings};
+pub use annotate::{Account, Annotation, Found, Phrased, Summary};
 pub use holdback::{Holdback, StreamFault};
 pub use windows::{Ruling, Window};

@@ -25,6 +25,8 @@ pub(crate) struct Downstream<'a> {
     stamps: Vec<(&'static str, String)>,
     /// In which errors are told; that of chat until it is known what is asked.
     dialect: Dialect,
+    /// The header that may hold the key in the place of `Authorization`.
+    key_header: Option<&'static str>,
     begun: bool,
 }
 
@@ -67,7 +69,14 @@ impl<'a> Downstream<'a> {
         // A second request on the connection waits for its turn instead of looking like a client
         // that misbehaves and leaves.
         session.set_pipelining_enabled(true);
-        Self { session, limits, stamps: Vec::new(), dialect: Dialect::Chat, begun: false }
+        Self {
+            session,
+            limits,
+            stamps: Vec::new(),
+            dialect: Dialect::Chat,
+            key_header: None,
+            begun: false,
+        }
     }
 
     /// The request's head.
@@ -78,6 +87,12 @@ impl<'a> Downstream<'a> {
     /// Has what goes wrong from now on told in a dialect.
     pub(crate) fn speak(&mut self, dialect: Dialect) {
         self.dialect = dialect;
+        self.key_header = dialect.key_header();
+    }
+
+    /// Has the key be looked for in this header, too.
+    pub(crate) fn take_keys_in(&mut self, header: &'static str) {
+        self.key_header = Some(header);
     }
 
     /// In which dialect errors are told.
@@ -99,7 +114,7 @@ impl<'a> Downstream<'a> {
     /// different ones are none.
     pub(crate) fn key(&self) -> Option<&str> {
         let headers = &self.head().headers;
-        let own = self.dialect.key_header().and_then(|name| headers.get(name));
+        let own = self.key_header.and_then(|name| headers.get(name));
         match (own, headers.contains_key(header::AUTHORIZATION)) {
             (None, _) => self.bearer(),
             (Some(own), false) => own.to_str().ok(),

@@ -48,6 +48,7 @@ async fn admit(gateway: &Gateway, downstream: &mut Downstream<'_>) -> Result<(),
         Route::Passed(_) if head.headers.contains_key("x-api-key") => {
             downstream.speak(Dialect::Messages);
         }
+        Route::Asked(_) => downstream.take_keys_in("x-api-key"),
         Route::Models | Route::Passed(_) => {}
     }
     let snapshot = gateway.snapshot();
@@ -61,11 +62,11 @@ pub(crate) struct Exchange<'a> {
     pub(crate) gateway: &'a Gateway,
     pub(crate) tenant: Arc<Tenant>,
     route: Route,
-    id: String,
-    draft: AuditDraft,
+    pub(super) id: String,
+    pub(super) draft: AuditDraft,
     started: Instant,
     /// How long others took: the guard, the upstream, the client.
-    elsewhere: Duration,
+    pub(super) elsewhere: Duration,
     /// The number of the next event of a stream, where its events are numbered.
     next_event: u64,
 }
@@ -84,9 +85,9 @@ impl Answer {
 }
 
 /// How an exchange ended that did not fail, and the status the client got.
-struct Ending {
-    outcome: Outcome,
-    status: u16,
+pub(super) struct Ending {
+    pub(super) outcome: Outcome,
+    pub(super) status: u16,
 }
 
 impl<'a> Exchange<'a> {
@@ -113,6 +114,7 @@ impl<'a> Exchange<'a> {
                 Route::Guarded(dialect) => self.converse(downstream, dialect).await,
                 Route::Models => self.models(downstream).await,
                 Route::Passed(open) => self.pass(downstream, &open).await,
+                Route::Asked(endpoint) => self.inquire(downstream, endpoint).await,
             }
         };
         let conversed = conversed.instrument(span).await;
@@ -151,7 +153,7 @@ impl<'a> Exchange<'a> {
         let inspected = downstream.unless_gone(inspector.prompt(request)).await?;
         self.elsewhere += inspector.guard_time();
         self.draft.prompt(inspector.prompt_record());
-        downstream.stamp("x-wardgate-decision", inspector.enforced().as_str());
+        tell(downstream, &inspector);
         let prompt = match inspected {
             Inspected::Cleared(prompt) => prompt,
             Inspected::Refused(reply) => {
@@ -174,6 +176,7 @@ impl<'a> Exchange<'a> {
                     holdback.overlap_chars = holdback.overlap_chars.max(patterns::OVERLAP);
                 }
                 let mut hold = Holdback::new(holdback, asked);
+                inspector.begin(&mut hold);
                 let streamed =
                     self.stream(downstream, &mut response, &mut inspector, &mut hold).await;
                 self.next_event = hold.frame().next();
@@ -212,7 +215,7 @@ impl<'a> Exchange<'a> {
         let inspected = downstream.unless_gone(judging).await??;
         self.elsewhere += inspector.guard_time();
         self.draft.response(inspector.response_record());
-        downstream.stamp("x-wardgate-decision", inspector.enforced().as_str());
+        tell(downstream, inspector);
         match inspected {
             Inspected::Cleared(answer) => {
                 let withheld = inspector.has_cut();
@@ -348,7 +351,7 @@ impl<'a> Exchange<'a> {
         Ending { outcome: failure.outcome(), status: words.status }
     }
 
-    async fn others<T>(&mut self, work: impl Future<Output = T>) -> T {
+    pub(super) async fn others<T>(&mut self, work: impl Future<Output = T>) -> T {
         let begun = Instant::now();
         let done = work.await;
         self.elsewhere += begun.elapsed();
@@ -374,7 +377,7 @@ async fn begin(
     if downstream.has_begun() {
         return Ok(());
     }
-    downstream.stamp("x-wardgate-decision", inspector.enforced().as_str());
+    tell(downstream, inspector);
     let (status, carried) = (response.status().as_u16(), response.carried());
     downstream.begin(Head { status, content_type: EVENTS, carried }).await
 }
@@ -383,6 +386,13 @@ async fn begin(
 fn windows(request: &Request) -> usize {
     let of_one = |passage: &Passage| 1 + passage.text().len() / WINDOW_BYTES;
     request.passages().iter().map(of_one).sum()
+}
+
+/// Says in headers what was found so far.
+fn tell(downstream: &mut Downstream<'_>, inspector: &Inspector<'_>) {
+    for (name, value) in inspector.stamps() {
+        downstream.stamp(name, value);
+    }
 }
 
 fn two_readings(fault: StreamFault) -> Failure {

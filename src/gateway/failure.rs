@@ -8,6 +8,7 @@ use crate::gateway::coding::CodingFault;
 use crate::gateway::framing::FramingFault;
 use crate::gateway::route::Route;
 use crate::gateway::upstream::UpstreamFault;
+use crate::verdict::Unscored;
 use crate::wire::Malformed;
 use crate::wire::reply::Error;
 
@@ -38,6 +39,8 @@ pub(crate) enum Failure {
     Malformed(#[from] Malformed),
     #[error("the prompt needs {windows} windows of the guard, over {limit}")]
     TooManyWindows { windows: usize, limit: usize },
+    #[error("no verdict: {}", .0.code())]
+    Unscored(Unscored),
     #[error("no upstream serves the model that was asked for")]
     ModelNotRouted,
     #[error("upstream: {0}")]
@@ -154,6 +157,17 @@ impl Failure {
                      most; shorten it, or send fewer messages"
                 ),
             ),
+            Self::Unscored(reason) if reason.is_lasting() => caller(
+                400,
+                "content_unreadable",
+                "the content guard cannot judge all of this".to_owned(),
+            ),
+            Self::Unscored(_) => ours(
+                503,
+                "guard_unavailable",
+                "the content guard has no verdict now; try again later",
+                true,
+            ),
             Self::ModelNotRouted => Words {
                 param: Some("model".to_owned()),
                 ..caller(
@@ -214,6 +228,11 @@ impl Failure {
         )
     }
 
+    /// Whether nobody is there to hear of it, or nothing on the connection can be trusted any more.
+    pub(crate) fn ends_conversation(&self) -> bool {
+        matches!(self, Self::ClientGone) || self.breaks_connection()
+    }
+
     /// How the record of the exchange ends.
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
@@ -231,6 +250,7 @@ impl Failure {
             | Self::BodyBroken
             | Self::Malformed(_)
             | Self::TooManyWindows { .. }
+            | Self::Unscored(_)
             | Self::ModelNotRouted => Outcome::Refused,
         }
     }

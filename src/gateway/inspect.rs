@@ -1,24 +1,26 @@
 //! Judge and decide: the only place that can make a [`Cleared`].
 
+mod telling;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
 
 use crate::audit::PhaseRecord;
-use crate::enforce::{Annotation, Finding, Holdback, Ruling, Summary, block, findings};
-use crate::gateway::downstream::{EVENTS, JSON, Reply};
+use crate::enforce::{Holdback, Ruling, block};
+use crate::gateway::downstream::{JSON, Reply};
 use crate::gateway::failure::Failure;
 use crate::gateway::look::look;
 use crate::gateway::proxy::Gateway;
 use crate::gateway::upstream::{Kind, UpstreamFault};
-use crate::policy::{Action, Decision, Fired, Mode, Phase, Style, decide};
-use crate::taxonomy::Taxonomy;
+use crate::policy::{Action, Decision, Mode, Phase, Style, decide};
 use crate::tenant::Tenant;
 use crate::transcript::Transcript;
 use crate::verdict::{Coverage, Judgement, Unscored};
-use crate::wire::{Answer, Asked, Dialect, Farewell, Malformed, PartPath, Request, Spoken};
+use crate::wire::{Answer, Asked, Dialect, Malformed, Moderation, ModerationMode, Request};
 
 /// Something that was judged and may pass, as it is or as it was rewritten.
 ///
@@ -54,6 +56,12 @@ pub(crate) struct Inspector<'a> {
     exchange: String,
     prompt: Tally,
     response: Tally,
+    /// What was found in each choice of the response.
+    choices: BTreeMap<u32, Ruled>,
+    /// What the client asks to be told, and to be done.
+    moderation: Option<Moderation>,
+    /// Whether what was found in the prompt went out before the answer.
+    begun: bool,
 }
 
 /// What was found in one phase, over all texts and windows judged so far.
@@ -89,16 +97,12 @@ impl Ruled {
         self.decision.enforced(self.mode) == Action::Block
     }
 
-    fn findings(&self, taxonomy: &Taxonomy) -> Vec<Finding> {
-        found(&self.judgement, &self.decision, taxonomy)
+    /// Takes in what was found in a further text of the same choice.
+    fn absorb(&mut self, other: Self) {
+        self.judgement.absorb(other.judgement);
+        self.judgement.condense();
+        self.decision.absorb(other.decision);
     }
-}
-
-fn found(judgement: &Judgement, decision: &Decision, taxonomy: &Taxonomy) -> Vec<Finding> {
-    let blocking = |fired: &&Fired| fired.action == Action::Block;
-    let rules = decision.rules.iter().filter(blocking);
-    let blocked_on: Vec<&str> = rules.map(|fired| fired.on.as_str()).collect();
-    findings(judgement, taxonomy, &blocked_on)
 }
 
 impl<'a> Inspector<'a> {
@@ -109,11 +113,13 @@ impl<'a> Inspector<'a> {
         exchange: String,
     ) -> Self {
         let (prompt, response) = (Tally::default(), Tally::default());
-        Self { gateway, tenant, dialect, exchange, prompt, response }
+        let (choices, moderation, begun) = (BTreeMap::new(), None, false);
+        Self { gateway, tenant, dialect, exchange, prompt, response, choices, moderation, begun }
     }
 
     /// Judges a prompt, all of it, before anybody else sees it.
     pub(crate) async fn prompt(&mut self, request: Request) -> Inspected<Request> {
+        self.moderation = request.moderation();
         let unread = request.unread().len() as u64;
         self.prompt.pass_over(request.passed_over());
         let ruled = self.judge(Phase::Prompt, request.transcripts(), unread).await;
@@ -158,6 +164,8 @@ impl<'a> Inspector<'a> {
                 }
                 blocked.push((choice.position, self.farewell(Phase::Response, &ruled)));
             }
+            // By position: numbers may repeat, and what is told is told choice by choice.
+            self.choices.insert(u32::try_from(choice.position).unwrap_or(u32::MAX), ruled);
         }
         let body = if blocked.is_empty() {
             response.bytes().clone()
@@ -207,15 +215,45 @@ impl<'a> Inspector<'a> {
             if ruling == Ruling::Cut && ruled.decision.unscored.is_none() {
                 hold.end_with(window.choice, self.farewell(Phase::Response, &ruled));
             }
+            if let Some(choice) = window.choice {
+                match self.choices.get_mut(&choice) {
+                    Some(so_far) => so_far.absorb(ruled),
+                    None => drop(self.choices.insert(choice, ruled)),
+                }
+            }
             hold.settle(window, ruling);
         }
         if let Some(annotation) = self.annotation()
             && !hold.ended()
         {
-            hold.insert_last(annotation.as_event(hold.frame()));
+            hold.insert_last(annotation.last_event(hold.frame(), !self.begun));
         }
         let released = hold.released();
         (judged || !released.is_empty()).then_some(Cleared(released))
+    }
+
+    /// Says what was found in the prompt before the stream of its answer begins.
+    pub(crate) fn begin(&mut self, hold: &mut Holdback) {
+        let prompt = self.prompt.decision.enforced(self.mode(Phase::Prompt));
+        if prompt >= Action::Annotate
+            && let Some(first) = self.annotation().and_then(|annotation| annotation.first_event())
+        {
+            hold.insert_first(first);
+            self.begun = true;
+        }
+    }
+
+    /// Whether decisions of a phase are carried out: under a policy that does so, or for a client that
+    /// wants what is flagged to be blocked.
+    fn mode(&self, phase: Phase) -> Mode {
+        let asked = self.moderation.map(|moderation| match phase {
+            Phase::Prompt => moderation.input,
+            Phase::Response => moderation.output,
+        });
+        match asked {
+            Some(ModerationMode::Block) => Mode::Enforce,
+            _ => self.tenant.policy.mode(),
+        }
     }
 
     /// Takes one set of texts to the guard, holds the verdict against the policy, and counts it.
@@ -234,7 +272,7 @@ impl<'a> Inspector<'a> {
         }
         let policy = &self.tenant.policy;
         let decision = decide(&judgement, policy, phase);
-        let ruled = Ruled { judgement, decision, mode: policy.mode() };
+        let ruled = Ruled { judgement, decision, mode: self.mode(phase) };
         self.count(phase, &ruled);
         self.gateway.metrics.guard(judged.waited, judged.ran);
         let tally = match phase {
@@ -268,39 +306,13 @@ impl<'a> Inspector<'a> {
 
     /// What is done about everything found so far.
     pub(crate) fn enforced(&self) -> Action {
-        let mode = self.tenant.policy.mode();
-        self.prompt.decision.enforced(mode).max(self.response.decision.enforced(mode))
+        let prompt = self.prompt.decision.enforced(self.mode(Phase::Prompt));
+        prompt.max(self.response.decision.enforced(self.mode(Phase::Response)))
     }
 
     /// Whether anything of the response was kept back.
     pub(crate) fn has_cut(&self) -> bool {
         self.response.cut
-    }
-
-    /// The refusal owed in the place of the response as a whole: because it has no verdict, or because
-    /// the policy tells of its blocks in errors.
-    pub(crate) fn refusal(&self) -> Option<Reply> {
-        if !self.response.cut {
-            return None;
-        }
-        if let Some(unscored) = self.response.decision.unscored {
-            return Some(no_verdict(self.dialect, unscored, &[]));
-        }
-        let block = self.tenant.policy.block();
-        if block.style(Phase::Response) != Style::Error {
-            return None;
-        }
-        let findings =
-            found(&self.response.judgement, &self.response.decision, self.tenant.policy.taxonomy());
-        Some(Reply::json(400, block::refuse_answer(self.dialect, block, &findings)))
-    }
-
-    fn farewell(&self, phase: Phase, ruled: &Ruled) -> Farewell {
-        block::farewell(
-            self.tenant.policy.block(),
-            phase,
-            &ruled.findings(self.tenant.policy.taxonomy()),
-        )
     }
 
     /// The record of the prompt's phase.
@@ -326,69 +338,6 @@ impl<'a> Inspector<'a> {
             // What a browser must not take for a page.
             Kind::Events | Kind::Other => "text/plain; charset=utf-8",
         }
-    }
-
-    fn annotation(&self) -> Option<Annotation> {
-        (self.enforced() >= Action::Annotate).then(|| Annotation {
-            exchange: self.exchange.clone(),
-            policy: self.tenant.policy.label().to_owned(),
-            prompt: Some(self.summary(&self.prompt)),
-            response: Some(self.summary(&self.response)),
-        })
-    }
-
-    fn summary(&self, tally: &Tally) -> Summary {
-        let decision = tally.decision.enforced(self.tenant.policy.mode()).as_str();
-        Summary::new(&tally.judgement, self.tenant.policy.taxonomy(), decision)
-    }
-
-    fn refuse_prompt(&self, request: &Request, ruled: &Ruled) -> Reply {
-        if let Some(unscored) = ruled.decision.unscored {
-            return no_verdict(self.dialect, unscored, request.unread());
-        }
-        let block = self.tenant.policy.block();
-        if block.style(Phase::Prompt) != Style::Error
-            && let Some(answer) = self.answer_ourselves(request, ruled)
-        {
-            return answer;
-        }
-        let findings = ruled.findings(self.tenant.policy.taxonomy());
-        Reply::json(400, block::refuse_prompt(self.dialect, block, &findings))
-    }
-
-    /// The answer in the place of one to a prompt that is blocked; `None` where the dialect's answers
-    /// say nothing.
-    fn answer_ourselves(&self, request: &Request, ruled: &Ruled) -> Option<Reply> {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let spoken = Spoken {
-            dialect: self.dialect,
-            id: &self.exchange,
-            created: since_1970.as_secs(),
-            model: request.model(),
-            choices: request.asked().choices(),
-            farewell: &self.farewell(Phase::Prompt, ruled),
-        };
-        let (content_type, body) =
-            if request.stream() { (EVENTS, spoken.events()?) } else { (JSON, spoken.body()?) };
-        Some(Reply { status: 200, content_type, body, retry_after: None, retry: true })
-    }
-
-    fn refuse_response(&self, status: StatusCode) -> Reply {
-        if let Some(reply) = self.refusal() {
-            return reply;
-        }
-        let status = if status.is_success() { 502 } else { status.as_u16() };
-        Reply::json(status, block::refuse_whole(self.dialect))
-    }
-}
-
-/// What is said when a policy refuses for want of a verdict.
-fn no_verdict(dialect: Dialect, unscored: Unscored, unread: &[PartPath]) -> Reply {
-    let body = block::refuse_unscored(dialect, unscored, unread);
-    if unscored.is_lasting() {
-        Reply::json(400, body)
-    } else {
-        Reply { retry_after: Some(1), retry: true, ..Reply::json(503, body) }
     }
 }
 

@@ -14,6 +14,7 @@ mod downstream;
 mod exchange;
 mod failure;
 mod framing;
+mod inquiry;
 mod inspect;
 mod listing;
 mod look;

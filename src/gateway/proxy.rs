@@ -22,6 +22,7 @@ use crate::gateway::upstream::Upstreams;
 use crate::guard::Guard;
 use crate::telemetry::Metrics;
 use crate::tenant::Snapshot;
+use crate::wire::inquiry::Endpoint;
 
 /// What a gateway is made of.
 pub struct Parts {
@@ -35,6 +36,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// The model providers.
     pub upstreams: Upstreams,
+    /// Where other programs may ask for opinions.
+    pub endpoints: Vec<Endpoint>,
     /// The paths that are open although nobody judges what goes through them.
     pub passthroughs: Vec<Passthrough>,
     /// The bounds of an exchange.
@@ -50,6 +53,7 @@ pub struct Gateway {
     pub(crate) audit: AuditLog,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) upstreams: Upstreams,
+    endpoints: Vec<Endpoint>,
     pub(crate) passthroughs: Vec<Arc<Passthrough>>,
     pub(crate) limits: Limits,
     pub(crate) holdback: holdback::Settings,
@@ -65,6 +69,7 @@ impl Gateway {
             audit: parts.audit,
             metrics: parts.metrics,
             upstreams: parts.upstreams,
+            endpoints: parts.endpoints,
             passthroughs: parts.passthroughs.into_iter().map(Arc::new).collect(),
             limits: parts.limits,
             holdback: holdback::Settings { recall_chars, ..parts.holdback },
@@ -74,7 +79,12 @@ impl Gateway {
     /// What a path is to us; `None` where it is refused.
     pub(crate) fn route(&self, method: &Method, raw_path: &[u8]) -> Option<Route> {
         let open = || self.passthroughs.iter().find(|open| open.is_for(method, raw_path));
-        Route::of(method, raw_path).or_else(|| Some(Route::Passed(Arc::clone(open()?))))
+        let is_asked = |endpoint: &&Endpoint| {
+            *method == Method::POST && endpoint.path().as_bytes() == raw_path
+        };
+        Route::of(method, raw_path)
+            .or_else(|| self.endpoints.iter().find(is_asked).copied().map(Route::Asked))
+            .or_else(|| Some(Route::Passed(Arc::clone(open()?))))
     }
 
     /// Tenants and policies for one exchange: what is loaded meanwhile does not touch it.

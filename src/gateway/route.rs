@@ -11,6 +11,7 @@ use http::Method;
 
 use crate::gateway::passthrough::Passthrough;
 use crate::wire::Dialect;
+use crate::wire::inquiry::Endpoint;
 
 /// A route that is not refused.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,6 +20,8 @@ pub(crate) enum Route {
     Guarded(Dialect),
     /// `GET /v1/models`.
     Models,
+    /// An opinion, for another program.
+    Asked(Endpoint),
     /// Opened by an operator; nobody judges what goes through it.
     Passed(Arc<Passthrough>),
 }
@@ -48,6 +51,7 @@ impl Route {
         match self {
             Self::Guarded(dialect) => dialect.as_str().into(),
             Self::Models => "models".into(),
+            Self::Asked(endpoint) => endpoint.as_str().into(),
             Self::Passed(passthrough) => passthrough.name().to_owned().into(),
         }
     }

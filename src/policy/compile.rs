@@ -11,7 +11,8 @@ use toml::de::DeTable;
 use crate::policy::block;
 use crate::policy::file::{Faults, Table};
 use crate::policy::rule::{
-    Action, CategoryRule, FailureMode, History, Mode, Phase, PhaseRules, Policy, Thresholds,
+    Action, Annotate, CategoryRule, FailureMode, History, Mode, Phase, PhaseRules, Policy,
+    Thresholds,
 };
 use crate::policy::wanted::{Wanted, covers};
 use crate::taxonomy::{Category, Taxonomy};
@@ -115,10 +116,11 @@ struct Reading {
     allowed: Vec<(String, Range<usize>)>,
 }
 
-const TOP: [&str; 10] = [
+const TOP: [&str; 11] = [
     "name",
     "description",
     "mode",
+    "annotate",
     "block",
     "history",
     "allow",
@@ -127,6 +129,8 @@ const TOP: [&str; 10] = [
     "category",
     "pattern",
 ];
+const ANNOTATE: [(&str, Annotate); 3] =
+    [("off", Annotate::Off), ("headers", Annotate::Headers), ("body", Annotate::Body)];
 const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
 const HISTORY: [(&str, History); 2] = [("all", History::All), ("latest", History::Latest)];
 const FAILURE: [(&str, FailureMode); 2] =
@@ -140,6 +144,7 @@ impl Reading {
         let mode = root.word("mode", &MODES, &mut self.faults).unwrap_or_default();
         let wanted = Wanted::read(root, &self.taxonomy, &mut self.faults);
         self.taxonomy = wanted.taxonomy.clone();
+        let annotate = root.word("annotate", &ANNOTATE, &mut self.faults).unwrap_or_default();
         let block = block::read(root, &wanted, &mut self.faults);
         let history = self.history(root);
         if let Some(allow) = root.table("allow", &mut self.faults) {
@@ -176,6 +181,7 @@ impl Reading {
             description,
             mode,
             taxonomy,
+            annotate,
             block,
             history,
             allowed,

@@ -75,6 +75,18 @@ pub enum History {
     Latest,
 }
 
+/// Where it is said what was found in an exchange, as soon as the decision is not to allow.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Annotate {
+    /// Nowhere but in the decision's header.
+    Off,
+    /// In headers, as far as it is known when they leave.
+    Headers,
+    /// In headers, and beside the answer.
+    #[default]
+    Body,
+}
+
 /// What follows when there is no verdict.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum FailureMode {
@@ -148,6 +160,7 @@ pub struct Policy {
     pub(super) description: String,
     pub(super) mode: Mode,
     pub(super) taxonomy: Taxonomy,
+    pub(super) annotate: Annotate,
     pub(super) block: Block,
     pub(super) history: History,
     pub(super) allowed: Vec<String>,
@@ -179,6 +192,11 @@ impl Policy {
     /// Whether its decisions are carried out.
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// Where it is said what was found.
+    pub fn annotate(&self) -> Annotate {
+        self.annotate
     }
 
     /// How its blocks are told.

@@ -92,6 +92,7 @@ impl Server {
             audit,
             metrics,
             upstreams,
+            endpoints: settings.endpoints,
             passthroughs: settings.passthroughs,
             limits: settings.limits.clone(),
             holdback: settings.holdback,

@@ -19,6 +19,7 @@ pub(super) static SHAPE: Shape = Shape {
     asked: "messages",
     asking: Asking::Messages,
     said: Said::Choices("choices"),
+    moderates: true,
     key_header: None,
     headers: &[],
     requests: LazyLock::new(|| {

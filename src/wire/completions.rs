@@ -17,6 +17,7 @@ pub(super) static SHAPE: Shape = Shape {
     asked: "prompt",
     asking: Asking::Texts,
     said: Said::Choices("choices"),
+    moderates: false,
     key_header: None,
     headers: &[],
     requests: LazyLock::new(|| {

@@ -100,6 +100,8 @@ pub(crate) struct Shape {
     pub(crate) asking: Asking,
     /// Into what an answer is divided.
     pub(crate) said: Said,
+    /// Whether a request may ask for moderation in a field of its own.
+    pub(crate) moderates: bool,
     /// The header that may hold a client's key in the place of `Authorization`.
     pub(crate) key_header: Option<&'static str>,
     /// Headers of a request that go along to the provider.

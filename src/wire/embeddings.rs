@@ -16,6 +16,7 @@ pub(super) static SHAPE: Shape = Shape {
     asked: "input",
     asking: Asking::Texts,
     said: Said::Numbers("data"),
+    moderates: false,
     key_header: None,
     headers: &[],
     requests: LazyLock::new(|| Table::new(&[("", REQUEST), ("", ELSEWHERE), ("", BEHIND)])),

@@ -111,10 +111,14 @@ impl Frame {
         }
     }
 
-    /// An event that says nothing but these further fields.
-    pub fn beside(&self, further: Map<String, Value>) -> Bytes {
+    /// An event that says nothing but these further fields, of choices and beside them.
+    pub fn beside(
+        &self,
+        choices: &[(u32, Map<String, Value>)],
+        further: Map<String, Value>,
+    ) -> Bytes {
         match self {
-            Self::Chunks(stamp) => stamp.chunk(Vec::new(), further),
+            Self::Chunks(stamp) => stamp.aside(choices, further),
             Self::Message(frame) => frame.beside(further),
             Self::Response(frame) => frame.beside(further),
         }

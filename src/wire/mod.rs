@@ -17,6 +17,8 @@
 //! * [`sse`] cuts a stream into events, and `delta` reads what an event says.
 //! * [`reply`] holds what we say ourselves, `withhold` what stands in the place of an answer, `frame`
 //!   how a stream is closed, `farewell` in which words, and `spoken` whole answers of ours.
+//! * `finding` is what may be told of a judgement, `vocabulary` what others call our categories,
+//!   `moderation` how OpenAI asks for it and is told, and [`inquiry`] who else may ask.
 
 pub mod json;
 
@@ -66,6 +68,14 @@ mod frame;
 
 mod farewell;
 
+mod vocabulary;
+
+mod finding;
+
+mod moderation;
+
+pub mod inquiry;
+
 mod spoken;
 
 mod malformed;
@@ -82,9 +92,11 @@ pub use asked::Asked;
 pub use dialect::Dialect;
 pub use farewell::{End, Farewell};
 pub use field::{Channel, PartPath};
+pub use finding::{Finding, Severity, findings, results};
 pub use frame::Frame;
 pub use malformed::Malformed;
 pub use messages::MessageFrame;
+pub use moderation::{Moderation, ModerationMode, moderated, moderation_error, moderation_result};
 pub use passage::{Edit, Grain, Passage};
 pub use request::Request;
 pub(crate) use responses::Repeats;

@@ -180,7 +180,36 @@ impl Stamp {
 
     /// The chunks that end a choice: its last words, and why it ends.
     pub fn closing_chunks(&self, index: u32, farewell: &Farewell) -> Bytes {
-        let piece = |words: &str, finish: Value| match self.dialect {
+        let mut chunks = BytesMut::new();
+        if let Some(words) = farewell.last_words() {
+            let said = self.choice(index, words, Value::Null, &Map::new());
+            chunks.extend_from_slice(&self.chunk(vec![said], Map::new()));
+        }
+        let reason = farewell.reason("stop", "content_filter").into();
+        let last = self.choice(index, "", reason, &farewell.further);
+        chunks.extend_from_slice(&self.chunk(vec![last], Map::new()));
+        chunks.freeze()
+    }
+
+    /// A chunk that says nothing but these further fields, of choices and beside them.
+    pub fn aside(
+        &self,
+        choices: &[(u32, Map<String, Value>)],
+        further: Map<String, Value>,
+    ) -> Bytes {
+        let choices = choices.iter();
+        let choices = choices.map(|(index, own)| self.choice(*index, "", Value::Null, own));
+        self.chunk(choices.collect(), further)
+    }
+
+    fn choice(
+        &self,
+        index: u32,
+        words: &str,
+        finish: Value,
+        further: &Map<String, Value>,
+    ) -> Value {
+        let mut choice = match self.dialect {
             Dialect::Completions => {
                 json!({"index": index, "text": words, "logprobs": null, "finish_reason": finish})
             }
@@ -189,16 +218,10 @@ impl Stamp {
                 json!({"index": index, "delta": delta, "finish_reason": finish})
             }
         };
-        let mut chunks = BytesMut::new();
-        if let Some(words) = farewell.last_words() {
-            chunks.extend_from_slice(&self.chunk(vec![piece(words, Value::Null)], Map::new()));
+        if let Value::Object(choice) = &mut choice {
+            choice.extend(further.clone());
         }
-        let mut last = piece("", farewell.reason("stop", "content_filter").into());
-        if let Value::Object(last) = &mut last {
-            last.extend(farewell.further.clone());
-        }
-        chunks.extend_from_slice(&self.chunk(vec![last], Map::new()));
-        chunks.freeze()
+        choice
     }
 
     /// A chunk with these choices and further fields.

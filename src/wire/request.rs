@@ -12,6 +12,7 @@ use crate::wire::dialect::{Asking, Dialect, Said, Shape};
 use crate::wire::field::{Channel, Found, PartPath, Piece, Table, Trail};
 use crate::wire::json;
 use crate::wire::malformed::Malformed;
+use crate::wire::moderation::Moderation;
 use crate::wire::passage::{Draft, Edit, Passage, Pointer};
 use crate::wire::rewrite;
 use crate::wire::terms::{History, Terms};
@@ -34,6 +35,7 @@ pub struct Request {
     passed_over: u64,
     asked: Asked,
     terms: Terms,
+    moderation: Option<Moderation>,
 }
 
 impl Request {
@@ -54,9 +56,11 @@ impl Request {
     ///
     /// As for [`Request::parse`].
     pub fn parse_under(terms: Terms, dialect: Dialect, bytes: Bytes) -> Result<Self, Malformed> {
-        let value = json::parse(&bytes)?;
-        let Value::Object(root) = &value else { return Err(Malformed::NotAnObject) };
+        let mut value = json::parse(&bytes)?;
+        let Value::Object(root) = &mut value else { return Err(Malformed::NotAnObject) };
         let shape = dialect.shape();
+        let moderation = if shape.moderates { Moderation::take(root)? } else { None };
+        let root = &*root;
         let model = model(root)?;
         let stream = stream(root)?;
         let each = match shape.said {
@@ -82,7 +86,12 @@ impl Request {
             return Err(Malformed::Unfit { field, wanted });
         }
         let Reading { passages, unread, passed_over, .. } = reading;
-        Ok(Self { model, stream, passages, unread, passed_over, asked, terms, bytes })
+        // What nobody took anything out of is sent as it came.
+        let bytes = match moderation {
+            Some(_) => Bytes::from(value.to_string()),
+            None => bytes,
+        };
+        Ok(Self { model, stream, passages, unread, passed_over, asked, terms, moderation, bytes })
     }
 
     /// The model that is asked.
@@ -100,7 +109,12 @@ impl Request {
         &self.asked
     }
 
-    /// The body as it was received.
+    /// What it asks to be told of its judgement.
+    pub fn moderation(&self) -> Option<Moderation> {
+        self.moderation
+    }
+
+    /// The body as it was received, but for what is asked of us.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
@@ -124,7 +138,9 @@ impl Request {
         let mut value = json::parse(&self.bytes)?;
         let dialect = self.asked.dialect();
         rewrite::apply(&mut value, edits, &dialect.shape().requests);
-        Self::parse_under(self.terms.clone(), dialect, Bytes::from(value.to_string()))
+        let rewritten =
+            Self::parse_under(self.terms.clone(), dialect, Bytes::from(value.to_string()))?;
+        Ok(Self { moderation: self.moderation, ..rewritten })
     }
 
     /// What nobody here can read.

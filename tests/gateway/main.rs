@@ -10,15 +10,18 @@
 
 mod support;
 
+mod annotate;
 mod audit;
 mod block;
 mod completions;
 mod embeddings;
 mod encodings;
 mod failure;
+mod inquiry;
 mod leaving;
 mod limits;
 mod messages;
+mod moderation;
 mod passthrough;
 mod patterns;
 mod prompt;

@@ -252,7 +252,7 @@ async fn an_annotated_stream_says_so_beside_the_numbered_events() {
     let (last, before) = events.split_last().expect("events");
     let text = answer.text();
     assert!(text.starts_with(&before.concat()) && text.ends_with(last), "{text}");
-    assert!(text.contains("data: {\"type\":\"keepalive\",\"wardgate\":"), "{text}");
+    assert!(text.contains("data: {\"type\":\"keepalive\",\"content_filters\":"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -90,7 +90,7 @@ async fn only_the_harmful_choice_is_cut() {
     let text = answer.text();
     assert!(!text.contains("canary"));
     assert!(text.contains("Zero 29 is fine."), "{text}");
-    assert_eq!(text.matches("content_filter").count(), 1);
+    assert_eq!(text.matches("\"finish_reason\":\"content_filter\"").count(), 1);
     assert!(text.ends_with(DONE));
 }
 

@@ -15,6 +15,7 @@ pub(in crate::wire) static SHAPE: Shape = Shape {
     asked: "messages",
     asking: Asking::Messages,
     said: Said::Whole { list: "content", event: "message" },
+    moderates: false,
     key_header: Some("x-api-key"),
     headers: &["anthropic-version", "anthropic-beta"],
     requests: LazyLock::new(|| {

@@ -15,6 +15,7 @@ pub(in crate::wire) static SHAPE: Shape = Shape {
     asked: "input",
     asking: Asking::Items(Items { known: READ_ITEMS, agent: AGENT_ITEMS }),
     said: Said::Whole { list: "output", event: "response" },
+    moderates: true,
     key_header: None,
     headers: &[],
     requests: LazyLock::new(|| {

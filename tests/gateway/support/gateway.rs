@@ -19,6 +19,7 @@ use wardgate::taxonomy::Taxonomy;
 use wardgate::telemetry::Metrics;
 use wardgate::tenant::{Entry, KeyDigest, Snapshot, Tenant, TenantId, Tenants};
 use wardgate::verdict::Unscored;
+use wardgate::wire::inquiry::Endpoint;
 
 use crate::support::client::KEY;
 use crate::support::upstream::{self, Upstream};
@@ -43,6 +44,7 @@ pub(crate) struct Setup {
     pub(crate) upstream: Option<SocketAddr>,
     /// Methods and paths that nobody judges.
     pub(crate) passthroughs: Vec<(&'static str, &'static str)>,
+    pub(crate) endpoints: Vec<Endpoint>,
 }
 
 pub(crate) struct TestGateway {
@@ -82,6 +84,7 @@ impl TestGateway {
             credential: None,
             upstream: None,
             passthroughs: Vec::new(),
+            endpoints: Vec::new(),
         };
         change(&mut setup);
         let script = script();
@@ -130,6 +133,7 @@ impl TestGateway {
             audit: audit.clone(),
             metrics,
             upstreams,
+            endpoints: setup.endpoints.clone(),
             passthroughs,
             limits: setup.limits.clone(),
             holdback: holdback::Settings::default(),

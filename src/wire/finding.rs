@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::taxonomy::Taxonomy;
 use crate::verdict::{Judgement, Score};
+use crate::wire::vocabulary::azure;
 
 /// What was found of one category.
 #[derive(Clone, PartialEq, Debug)]
@@ -81,15 +82,28 @@ pub fn findings(judgement: &Judgement, taxonomy: &Taxonomy, blocked_on: &[&str])
         .collect()
 }
 
-/// The findings in Azure's shape, under our own codes. What was filtered is at least of low
-/// severity.
-pub(super) fn results(findings: &[Finding]) -> Map<String, Value> {
-    let result = |finding: &Finding| {
+/// The findings in Azure's shape: under our own codes, and under Azure's words, where several categories
+/// may share one and the most severe counts. What was filtered is at least of low severity.
+pub fn results(findings: &[Finding]) -> Map<String, Value> {
+    let mut graded: Vec<(&str, bool, Severity)> = Vec::new();
+    for finding in findings {
         let least = if finding.filtered { Severity::Low } else { Severity::Safe };
-        let severity = Severity::of(finding.score).max(least).as_str();
-        (finding.code.clone(), json!({"filtered": finding.filtered, "severity": severity}))
+        let severity = Severity::of(finding.score).max(least);
+        for key in azure(&finding.name) {
+            match graded.iter_mut().find(|(known, _, _)| known == key) {
+                Some((_, filtered, worst)) => {
+                    *filtered |= finding.filtered;
+                    *worst = severity.max(*worst);
+                }
+                None => graded.push((key, finding.filtered, severity)),
+            }
+        }
+        graded.push((&finding.code, finding.filtered, severity));
+    }
+    let result = |(key, filtered, severity): (&str, bool, Severity)| {
+        (key.to_owned(), json!({"filtered": filtered, "severity": severity.as_str()}))
     };
-    findings.iter().map(result).collect()
+    graded.into_iter().map(result).collect()
 }
 
 #[cfg(test)]
@@ -107,6 +121,22 @@ mod tests {
         let judgement = Judgement::read(Scores::new(Score::ONE, first), 1);
         let found = results(&findings(&judgement, &taxonomy, blocked_on));
         assert_eq!(Value::Object(found), expected);
+    }
+
+    #[test]
+    fn categories_that_share_one_of_azures_words_are_told_by_the_most_severe() {
+        let taxonomy = Taxonomy::llama_guard_2();
+        let score = |value| Score::new(value).unwrap();
+        let mut first = vec![Score::ZERO; taxonomy.len()];
+        (first[2], first[10]) = (score(0.3), score(0.6));
+        let judgement = Judgement::read(Scores::new(score(0.9), first), 1);
+        let found = results(&findings(&judgement, &taxonomy, &["S3"]));
+        assert_eq!(found["sexual"], json!({"filtered": true, "severity": "medium"}));
+        assert_eq!(found["S3"], json!({"filtered": true, "severity": "low"}));
+        assert_eq!(found["S11"], json!({"filtered": false, "severity": "medium"}));
+        for word in ["hate", "self_harm", "violence"] {
+            assert_eq!(found[word], json!({"filtered": false, "severity": "safe"}), "{word}");
+        }
     }
 
     #[test]
