@@ -45,8 +45,9 @@
 //! the guard: what it has judged before it knows, what is being judged for somebody else is waited for,
 //! the rest is cut into tokens and admitted, or refused at once if it would not be done in time. Its
 //! thread lets Llama Guard read them, and back comes a judgement: scores per category and how much of
-//! the text was covered, or why there are none. `policy::decide` holds it against the tenant's rules for prompts. If the
-//! decision is *block*, `enforce::block` writes the refusal, and the exchange is over: the upstream
+//! the text was covered, or why there are none. Beside it, where the policy has rules on what has a
+//! form, `patterns` look for it. `policy::decide` holds it all against the tenant's rules for prompts.
+//! If the decision is *block*, `enforce::block` writes the refusal, and the exchange is over: the upstream
 //! never heard of it. What remains is `Cleared`, the only thing that `upstream` will send. The response
 //! comes back piece by piece: `wire::sse` cuts bytes into events, `wire::delta` reads the delta of every
 //! choice, and `enforce::holdback` keeps them until a window is full; `inspect` judges the window in the

@@ -48,12 +48,14 @@ async fn a_prompt_is_decided_on_what_patterns_find_in_it() {
         ("what is project NIGHTINGALE?", 400, "block", &["PROJECT"]),
         ("a canary at jo@example.org", 400, "block", &["S1", "PII.EMAIL"]),
     ];
+    let mut exchanges = Vec::new();
     for (text, status, decision, _) in cases {
         let answer = asked(&gateway, &chat(text)).await;
         assert_eq!(answer.status, status, "{text}");
         assert_eq!(answer.header("x-wardgate-decision"), Some(decision), "{text}");
         let said = answer.text();
         assert!(!said.contains("4111") && !said.contains("jo@") && !said.contains(key), "{said}");
+        exchanges.push(answer.header("x-wardgate-exchange").expect("an id").to_owned());
         let filtered = &answer.json()["error"]["innererror"]["content_filter_result"];
         if status == 400 && text.contains("4111") {
             assert_eq!(filtered["PII.CARD"]["filtered"], true);
@@ -62,8 +64,10 @@ async fn a_prompt_is_decided_on_what_patterns_find_in_it() {
     }
     assert!(gateway.drain().await);
     let closed = gateway.audit_lines("closed");
-    for ((text, _, _, found), line) in cases.iter().zip(&closed) {
-        let scores = &line["prompt"]["scores"];
+    for ((text, _, _, found), exchange) in cases.iter().zip(&exchanges) {
+        // An answer may be with its client before its line is in the log.
+        let line = closed.iter().find(|line| line["exchange"] == **exchange);
+        let scores = &line.expect("a line")["prompt"]["scores"];
         for code in *found {
             assert!(scores[code].as_f64().is_some_and(|score| score > 0.4), "{text}: {scores}");
         }
