@@ -50,20 +50,31 @@ pub struct Scores {
     /// p(unsafe), whatever the category.
     pub unsafe_: Score,
     /// Per category, in the taxonomy's order: p(unsafe) times the probability that this category is
-    /// the *first* one listed. A lower bound of "the category is listed"; sums to at most `unsafe_`.
+    /// the *first* one listed. Sums to at most `unsafe_`.
     pub first: Vec<Score>,
+    /// Per category: p(unsafe) times the probability that this category is listed, first or later.
+    pub listed: Vec<Score>,
+    /// The probability of an answer that is neither `safe` nor `unsafe`: how far the guard is from what
+    /// it was asked.
+    pub residual: Score,
     /// As what the text was taken.
     pub reading: Reading,
 }
 
 impl Scores {
-    /// The scores of a text as it stands.
+    /// The scores of a text as it stands, by a guard that lists one category at most.
     pub fn new(unsafe_: Score, first: Vec<Score>) -> Self {
-        Self { unsafe_, first, reading: Reading::Faithful }
+        let (listed, residual) = (first.clone(), Score::ZERO);
+        Self { unsafe_, first, listed, residual, reading: Reading::Faithful }
     }
 
     /// The score of one category; zero for a category of another taxonomy.
     pub fn category(&self, category: Category) -> Score {
+        self.listed.get(category.index()).copied().unwrap_or(Score::ZERO)
+    }
+
+    /// The category's share of p(unsafe): as the first one listed.
+    pub fn share(&self, category: Category) -> Score {
         self.first.get(category.index()).copied().unwrap_or(Score::ZERO)
     }
 }
@@ -203,7 +214,9 @@ impl Judgement {
         let Some(mut highest) = readings.next() else { return };
         for reading in readings {
             highest.unsafe_ = highest.unsafe_.max(reading.unsafe_);
-            for (high, score) in highest.first.iter_mut().zip(reading.first) {
+            highest.residual = highest.residual.max(reading.residual);
+            let firsts = highest.first.iter_mut().zip(reading.first);
+            for (high, score) in firsts.chain(highest.listed.iter_mut().zip(reading.listed)) {
                 *high = high.max(score);
             }
         }
@@ -213,6 +226,11 @@ impl Judgement {
     /// The highest p(unsafe) of any reading, if there is one.
     pub fn highest(&self) -> Option<Score> {
         self.readings.iter().map(|scores| scores.unsafe_).reduce(Score::max)
+    }
+
+    /// The highest probability of an answer that is no verdict, of any reading, if there is one.
+    pub fn residual(&self) -> Option<Score> {
+        self.readings.iter().map(|scores| scores.residual).reduce(Score::max)
     }
 
     /// The highest score of a category over all readings and all that was pointed at, if there is any.

@@ -178,6 +178,7 @@ impl Classify {
                 "guard": card.to_string(),
                 "engine": card.engine,
                 "unsafe": judgement.highest(),
+                "residual": judgement.residual(),
                 "scores": scores,
                 "coverage": judgement.coverage,
                 "unscored": judgement.unscored,

@@ -25,7 +25,7 @@ pub(super) fn start(
     };
     let guard = Guard::start(settings, move || {
         let loaded = match &model {
-            GuardModel::Embedded => llama_guard::embedded(),
+            GuardModel::Embedded => llama_guard::embedded_with(engine.calibration),
             GuardModel::Folder { path, family } => {
                 let settings = EngineSettings { name: family.name.to_owned(), ..engine.clone() };
                 LlamaGuard::load(path, Family::clone(family), settings)

@@ -43,6 +43,8 @@ pub(super) struct Guard {
     pub(super) queue_tokens: Option<Spanned<u64>>,
     pub(super) batch_tokens: Option<Spanned<u64>>,
     pub(super) cache_mb: Option<Spanned<u64>>,
+    pub(super) temperature: Option<Spanned<f32>>,
+    pub(super) prior: Option<Spanned<f32>>,
     pub(super) bos: Option<Spanned<String>>,
 }
 

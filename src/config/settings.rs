@@ -18,7 +18,7 @@ use crate::config::problem::{Problem, Problems};
 use crate::enforce::holdback;
 use crate::gateway;
 use crate::guard;
-use crate::llama_guard::{Bos, EngineSettings, Family, LoadFault};
+use crate::llama_guard::{Bos, Calibration, EngineSettings, Family, LoadFault};
 use crate::policy::{self, Policy};
 use crate::taxonomy::Taxonomy;
 use crate::tenant::{self, KeyDigest, Snapshot, TenantId, Tenants};
@@ -400,7 +400,8 @@ impl Reading<'_> {
         let verdict_bytes = cache.map_or(default.verdict_bytes, |cache| cache / 8);
         let verdict_bytes = verdict_bytes.min(default.verdict_bytes);
         let recall_bytes = cache.map(|cache| cache - verdict_bytes);
-        let engine = EngineSettings { bos, recall_bytes, ..EngineSettings::default() };
+        let calibration = self.calibration(written);
+        let engine = EngineSettings { bos, calibration, recall_bytes, ..EngineSettings::default() };
         let settings = guard::Settings {
             deadline: self.millis("deadline_ms", &written.deadline_ms, default.deadline),
             queue_tokens: self.count("queue_tokens", &written.queue_tokens, default.queue_tokens),
@@ -408,6 +409,24 @@ impl Reading<'_> {
             verdict_bytes,
         };
         (model, engine, settings)
+    }
+
+    fn calibration(&mut self, written: &Guard) -> Calibration {
+        let default = Calibration::default();
+        let temperature = written.temperature.as_ref();
+        if let Some(place) =
+            temperature.filter(|written| !(0.01..=100.0).contains(written.get_ref()))
+        {
+            self.problem(place, "`temperature` is not from 0.01 to 100");
+        }
+        let prior = written.prior.as_ref();
+        if let Some(place) = prior.filter(|written| !(0.001..=0.999).contains(written.get_ref())) {
+            self.problem(place, "`prior` is a probability from 0.001 to 0.999");
+        }
+        Calibration {
+            temperature: temperature.map_or(default.temperature, |written| *written.get_ref()),
+            prior: prior.map_or(default.prior, |written| *written.get_ref()),
+        }
     }
 
     fn model(&mut self, written: &Guard) -> GuardModel {

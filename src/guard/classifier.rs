@@ -90,7 +90,7 @@ impl AddAssign for Work {
 }
 
 /// What a guard is, for records, metrics and people.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct GuardCard {
     /// The family or product, such as `llama-guard-2` or `embedded`.
     pub name: String,
@@ -108,7 +108,7 @@ pub struct GuardCard {
 }
 
 /// A model that is computed with in this process.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Engine {
     /// Which weights: the name of their folder, or `embedded`.
     pub model: String,
@@ -118,12 +118,20 @@ pub struct Engine {
     pub dtype: String,
     /// Where.
     pub device: String,
+    /// What the distance of `unsafe` and `safe` is divided by before it becomes a score.
+    pub temperature: f32,
+    /// p(unsafe) of a text that says nothing, taken out of every score.
+    pub prior: f32,
 }
 
 impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { model, family, dtype, device } = self;
-        write!(f, "model {model}, family {family}, {dtype} on {device}")
+        let Self { model, family, dtype, device, temperature, prior } = self;
+        write!(f, "model {model}, family {family}, {dtype} on {device}")?;
+        if (*temperature, *prior) != (1.0, 0.5) {
+            write!(f, ", temperature {temperature}, prior {prior}")?;
+        }
+        Ok(())
     }
 }
 

@@ -53,7 +53,7 @@ impl Known {
 }
 
 fn bytes_of(scores: &Scores) -> usize {
-    size_of::<Scores>() + scores.first.len() * size_of::<Score>()
+    size_of::<Scores>() + (scores.first.len() + scores.listed.len()) * size_of::<Score>()
 }
 
 /// The verdicts that are known, within a bound of bytes: whatever was not asked for the longest goes.

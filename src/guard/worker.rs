@@ -255,7 +255,10 @@ fn is_sound(judgements: &[Judgement], texts: usize, card: &GuardCard) -> bool {
         && judgements.iter().all(|judgement| {
             let known = judgement.unscored.is_some() || !judgement.readings.is_empty();
             known
-                && judgement.readings.iter().all(|scores| scores.first.len() == card.taxonomy.len())
+                && judgement.readings.iter().all(|scores| {
+                    let wanted = card.taxonomy.len();
+                    scores.first.len() == wanted && scores.listed.len() == wanted
+                })
         })
 }
 

@@ -7,7 +7,7 @@ use crate::llama_guard::choice::DeviceChoice;
 use crate::llama_guard::engine::{Files, LlamaGuard};
 use crate::llama_guard::family::Family;
 use crate::llama_guard::fault::LoadFault;
-use crate::llama_guard::settings::{Bos, EngineSettings, Window};
+use crate::llama_guard::settings::{Bos, Calibration, EngineSettings, Window};
 use crate::llama_guard::weights::Weights;
 
 const CONFIG: &[u8] = include_bytes!("../../models/embedded-guard/config.json");
@@ -33,12 +33,18 @@ struct Manifest {
 ///
 /// It is computed on the CPU, whatever there is: on a GPU it would be no quicker, and rounded.
 pub fn embedded() -> Result<LlamaGuard, LoadFault> {
+    embedded_with(Calibration::default())
+}
+
+/// The same guard, with its scores calibrated.
+pub fn embedded_with(calibration: Calibration) -> Result<LlamaGuard, LoadFault> {
     let Manifest { window } = serde_json::from_slice(MANIFEST)
         .map_err(|error| LoadFault::file("manifest.json", error))?;
     let settings = EngineSettings {
         name: "embedded".to_owned(),
         bos: Bos::None,
         window,
+        calibration,
         device: DeviceChoice::Cpu,
         // Its windows are shorter than what its answers are judged in.
         recall_bytes: Some(0),

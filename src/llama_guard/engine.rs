@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::guard::{Classifier, Engine, GuardCard, Lane, Outcome, Reader, Text, Window, Work};
 use crate::transcript::Transcript;
-use crate::verdict::{Judgement, Unscored};
+use crate::verdict::{Judgement, Scores, Unscored};
 
 use crate::llama_guard::config::{self, ModelConfig};
 use crate::llama_guard::cutter::Cutter;
@@ -17,11 +17,11 @@ use crate::llama_guard::family::Family;
 use crate::llama_guard::fault::LoadFault;
 use crate::llama_guard::forward::{Llama, Packed};
 use crate::llama_guard::place::Place;
-use crate::llama_guard::prefix::{Prefix, Prefixes, SHORTEST};
+use crate::llama_guard::prefix::{Behind, Prefix, Prefixes, SHORTEST};
 use crate::llama_guard::prompt::{self, Prompts};
 use crate::llama_guard::recall::Recall;
-use crate::llama_guard::score::scores;
-use crate::llama_guard::settings::EngineSettings;
+use crate::llama_guard::score::{follow, likely, scores};
+use crate::llama_guard::settings::{Calibration, EngineSettings};
 use crate::llama_guard::weights::{Weights, read};
 
 /// How many conversations of the longest kind must fit into memory for answers to be judged from their
@@ -34,6 +34,7 @@ pub struct LlamaGuard {
     cutter: Arc<Cutter>,
     /// The output head's rows of the category codes.
     codes: Tensor,
+    calibration: Calibration,
     card: GuardCard,
 }
 
@@ -53,8 +54,8 @@ struct Pass {
     /// Logits of the whole vocabulary at each prompt's end, and of the codes behind the forced
     /// beginning of the answer.
     rows: Vec<(Vec<f32>, Vec<f32>)>,
-    /// What is kept of the prompts that go on.
-    kept: Vec<(Lane, Prefix)>,
+    /// The prompts with the beginning of the answer, kept.
+    kept: Vec<Arc<Prefix>>,
     work: Work,
 }
 
@@ -95,6 +96,7 @@ impl LlamaGuard {
         for beginning in prompts.beginnings() {
             prefixes.keep(&model, &beginning).map_err(failed)?;
         }
+        let calibration = settings.calibration;
         let memory = settings.recall_bytes.unwrap_or(model.config().bytes() / 4);
         let recalls = recalls(memory, model.config(), &prompts);
         let recall = Recall::new(if recalls > 0 { memory } else { 0 });
@@ -107,12 +109,14 @@ impl LlamaGuard {
                 family: prompts.family().name.to_owned(),
                 dtype,
                 device,
+                temperature: calibration.temperature,
+                prior: calibration.prior,
             }),
             recalls,
             warnings,
         };
         let cutter = Arc::new(Cutter { prompts, prefixes, recall });
-        let mut guard = Self { model, cutter, codes, card };
+        let mut guard = Self { model, cutter, codes, calibration, card };
         guard.self_test()?;
         Ok(guard)
     }
@@ -192,28 +196,98 @@ impl LlamaGuard {
     fn pass(&self, texts: &[Text]) -> candle_core::Result<Pass> {
         let forced = self.cutter.prompts.forced();
         let mut packed = Packed::default();
-        let mut lanes = Vec::new();
         let mut work = Work::default();
-        for Text { lane, window: Window { ids, stem, .. }, .. } in texts {
+        for Text { lane, window: Window { ids, .. }, .. } in texts {
             let end = ids.len().saturating_sub(1);
             let behind = self.cutter.behind(*lane, ids);
             let known = behind.as_ref().map_or(0, |behind| behind.tokens);
             let rest = ids.iter().skip(known).chain(forced).copied();
             packed.push_behind(behind, rest, [end, end + forced.len()]);
-            if *stem >= known + SHORTEST {
-                packed.keep(*stem);
-                lanes.push(*lane);
-            }
-            work += Work { computed: 0, reused: units(known) };
+            packed.keep(ids.len() + forced.len());
+            work.reused += units(known);
         }
         work.computed = units(packed.tokens());
         let (hidden, kept) = self.model.hidden_and_kept(&packed)?;
         let hidden = hidden.reshape((texts.len(), 2, ()))?;
         let verdicts = self.model.head().logits(&hidden.i((.., 0))?)?;
-        let forced = hidden.i((.., 1))?.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
-        let codes = forced.contiguous()?.matmul(&self.codes.t()?)?;
-        let rows = verdicts.to_vec2()?.into_iter().zip(codes.to_vec2()?).collect();
-        Ok(Pass { rows, kept: lanes.into_iter().zip(kept).collect(), work })
+        let codes = self.codes_of(&hidden.i((.., 1))?)?;
+        let rows = verdicts.to_vec2()?.into_iter().zip(codes).collect();
+        Ok(Pass { rows, kept: kept.into_iter().map(Arc::new).collect(), work })
+    }
+
+    /// The logits of the codes for some hidden states.
+    fn codes_of(&self, hidden: &Tensor) -> candle_core::Result<Vec<Vec<f32>>> {
+        let hidden = hidden.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
+        hidden.contiguous()?.matmul(&self.codes.t()?)?.to_vec2()
+    }
+
+    /// Asks which categories would follow the likely first ones, all of them in one step; how many
+    /// tokens that takes.
+    fn follow(
+        &self,
+        readings: &mut [Result<Scores, Unscored>],
+        kept: &[Arc<Prefix>],
+    ) -> candle_core::Result<usize> {
+        let prompts = &self.cutter.prompts;
+        let (codes, between) = (&prompts.words().codes, prompts.between());
+        let mut packed = Packed::default();
+        let mut asked = Vec::new();
+        for (at, (reading, prefix)) in readings.iter().zip(kept).enumerate() {
+            let likely = reading.as_ref().map(likely).unwrap_or_default();
+            for first in likely {
+                let Some(code) = codes.get(first) else { continue };
+                let known = prefix.ids().len();
+                let behind = Behind::new(Arc::clone(prefix), known);
+                let reads: Vec<usize> = (known..=known + between.len()).collect();
+                packed.push_behind(
+                    behind,
+                    [*code].into_iter().chain(between.iter().copied()),
+                    reads,
+                );
+                asked.push((at, first));
+            }
+        }
+        if asked.is_empty() {
+            return Ok(0);
+        }
+        let hidden = self.model.hidden(&packed)?.reshape((asked.len(), between.len() + 1, ()))?;
+        let before = hidden.narrow(1, 0, between.len())?.flatten_to(1)?;
+        let before: Vec<Vec<f32>> = self.model.head().logits(&before)?.to_vec2()?;
+        let behind = self.codes_of(&hidden.i((.., between.len()))?)?;
+        let steps = asked.iter().zip(before.chunks(between.len())).zip(&behind);
+        for (((at, first), before), codes) in steps {
+            let Some(Ok(scores)) = readings.get_mut(*at) else { continue };
+            let logits = before.iter().map(Vec::as_slice);
+            let said: Vec<_> = logits.zip(between.iter().copied()).collect();
+            if let Err(reason) = follow(scores, *first, &said, codes)
+                && let Some(reading) = readings.get_mut(*at)
+            {
+                *reading = Err(reason);
+            }
+        }
+        Ok(packed.tokens())
+    }
+
+    /// Judges the windows together.
+    fn read(&self, texts: &[Text]) -> candle_core::Result<Outcome> {
+        let Pass { rows, kept, mut work } = self.pass(texts)?;
+        let words = self.cutter.prompts.words();
+        let mut readings: Vec<_> = rows
+            .iter()
+            .map(|(verdict, codes)| scores(verdict, codes, words, self.calibration))
+            .collect();
+        work.computed += units(self.follow(&mut readings, &kept)?);
+        for (Text { lane, window, .. }, prefix) in texts.iter().zip(&kept) {
+            let known = prefix.base().map_or(0, |base| base.tokens);
+            if self.card.recalls > 0 && window.stem >= known + SHORTEST {
+                self.cutter.recall.keep(*lane, prefix.first(window.stem)?);
+            }
+        }
+        let judgement = |(text, reading): (&Text, Result<Scores, Unscored>)| match reading {
+            Ok(scores) => Judgement::read(scores, text.window.fresh),
+            Err(reason) => Judgement::unscored(reason, text.window.fresh),
+        };
+        Ok(Outcome { judgements: texts.iter().zip(readings).map(judgement).collect(), work })
     }
 }
 
@@ -230,31 +304,11 @@ impl Classifier for LlamaGuard {
         if batch.is_empty() {
             return Outcome::default();
         }
-        let Pass { rows, kept, work } = match self.pass(batch) {
-            Ok(pass) => pass,
-            Err(error) => {
-                tracing::error!(%error, "the guard's forward pass failed");
-                let down =
-                    |text: &Text| Judgement::unscored(Unscored::GuardDown, text.window.fresh);
-                return Outcome {
-                    judgements: batch.iter().map(down).collect(),
-                    ..Outcome::default()
-                };
-            }
-        };
-        if self.card.recalls > 0 {
-            for (lane, prefix) in kept {
-                self.cutter.recall.keep(lane, prefix);
-            }
-        }
-        let words = self.cutter.prompts.words();
-        let judgement = |(text, (verdict, codes)): (&Text, &(Vec<f32>, Vec<f32>))| match scores(
-            verdict, codes, words,
-        ) {
-            Ok(scores) => Judgement::read(scores, text.window.fresh),
-            Err(reason) => Judgement::unscored(reason, text.window.fresh),
-        };
-        Outcome { judgements: batch.iter().zip(&rows).map(judgement).collect(), work }
+        self.read(batch).unwrap_or_else(|error| {
+            tracing::error!(%error, "the guard's forward pass failed");
+            let down = |text: &Text| Judgement::unscored(Unscored::GuardDown, text.window.fresh);
+            Outcome { judgements: batch.iter().map(down).collect(), ..Outcome::default() }
+        })
     }
 }
 

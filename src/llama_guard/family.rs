@@ -44,6 +44,8 @@ pub struct Family {
     pub unsafe_: &'static str,
     /// What the model is made to have said already, so that its next word is a category.
     pub forced: &'static str,
+    /// What stands between two categories of a verdict.
+    pub between: &'static str,
     /// The next words that name the categories, in the taxonomy's order.
     pub codes: Vec<String>,
     /// The categories.
@@ -108,6 +110,7 @@ impl Family {
             safe: " safe",
             unsafe_: " unsafe",
             forced: " unsafe\nO",
+            between: ",O",
             ..family
         }
     }
@@ -178,6 +181,7 @@ impl Family {
             safe: "safe",
             unsafe_: "unsafe",
             forced: "unsafe\nS",
+            between: ",S",
             codes,
             taxonomy: wording.taxonomy,
         }

@@ -174,11 +174,11 @@ impl Llama {
         for (number, layer) in layers.iter().enumerate() {
             let qkv;
             (x, qkv) = self.layer(number, layer, &x, &plan)?;
-            keeping.take(number, &qkv.narrow(1, q, 2 * kv)?)?;
+            keeping.take(&qkv.narrow(1, q, 2 * kv)?)?;
         }
         // Behind the last layer nobody looks at the rows that are not read.
         let (x, keys_values) = self.last_layer(last, &x, &plan)?;
-        keeping.take(layers.len(), &keys_values)?;
+        keeping.take(&keys_values)?;
         let x = self.steps.norm(&x, &self.norm, self.config.norm_eps)?;
         Ok((x, keeping.done()))
     }

@@ -46,7 +46,7 @@ mod weights;
 pub use choice::DeviceChoice;
 pub use config::{Llama3Scaling, ModelConfig, Rope};
 #[cfg(feature = "candle")]
-pub use embedded::embedded;
+pub use embedded::{embedded, embedded_with};
 #[cfg(feature = "candle")]
 pub use engine::LlamaGuard;
 pub use family::Family;
@@ -61,6 +61,6 @@ pub use prefix::{Behind, Prefix};
 pub use prompt::{Prompted, Prompts, WindowPrompt, Words};
 #[cfg(feature = "candle")]
 pub use score::scores;
-pub use settings::{Bos, EngineSettings, Window};
+pub use settings::{Bos, Calibration, EngineSettings, Window};
 #[cfg(feature = "candle")]
 pub use weights::Weights;

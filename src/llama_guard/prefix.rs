@@ -18,6 +18,9 @@ pub(super) const SHORTEST: usize = 16;
 /// kv_heads * head_dim]` per layer.
 pub struct Prefix {
     ids: Vec<u32>,
+    /// Where the first of them are kept.
+    base: Option<Behind>,
+    /// Keys and values of the others.
     layers: Vec<Tensor>,
 }
 
@@ -46,15 +49,30 @@ impl Prefix {
     }
 
     fn both(&self, layer: usize, tokens: usize) -> Result<Tensor> {
-        match self.layers.get(layer) {
-            Some(both) => both.narrow(0, 0, tokens),
-            None => {
-                candle_core::bail!(
-                    "a beginning of {} layers has no layer {layer}",
-                    self.layers.len()
-                )
+        let Some(own) = self.layers.get(layer) else {
+            candle_core::bail!("a beginning of {} layers has no layer {layer}", self.layers.len());
+        };
+        match &self.base {
+            None => own.narrow(0, 0, tokens),
+            Some(base) if tokens <= base.tokens => base.prefix.both(layer, tokens),
+            Some(base) => {
+                let own = own.narrow(0, 0, tokens - base.tokens)?;
+                Tensor::cat(&[base.prefix.both(layer, base.tokens)?, own], 0)
             }
         }
+    }
+
+    /// Its first tokens by themselves.
+    pub(super) fn first(&self, tokens: usize) -> Result<Self> {
+        let copy = |layer| self.both(layer, tokens)?.force_contiguous();
+        let layers = (0..self.layers.len()).map(copy).collect::<Result<_>>()?;
+        let ids = self.ids.get(..tokens).unwrap_or_default().to_vec();
+        Ok(Self { ids, base: None, layers })
+    }
+
+    /// Where the first of its tokens are kept.
+    pub(super) fn base(&self) -> Option<&Behind> {
+        self.base.as_ref()
     }
 
     /// Its tokens.
@@ -67,7 +85,7 @@ impl Prefix {
         self.ids.iter().zip(ids).take_while(|(ours, theirs)| ours == theirs).count()
     }
 
-    /// What it takes in memory.
+    /// What it takes in memory, its base apart.
     pub(super) fn bytes(&self) -> usize {
         let of = |tensor: &Tensor| tensor.elem_count() * tensor.dtype().size_in_bytes();
         self.layers.iter().map(of).sum::<usize>() + self.ids.len() * size_of::<u32>()
@@ -95,7 +113,6 @@ pub(super) struct Keeping(Vec<Wanted>);
 struct Wanted {
     /// The rows of the pass, behind what was kept before.
     rows: Range<usize>,
-    behind: Option<Behind>,
     kept: Prefix,
 }
 
@@ -108,21 +125,15 @@ impl Keeping {
         });
         let Some(own) = tokens.checked_sub(before.len()).filter(|own| *own > 0) else { return };
         let own = ids.get(..own).unwrap_or(ids);
-        let kept = Prefix { ids: [before, own].concat(), layers: Vec::new() };
-        self.0.push(Wanted { rows: row..row + own.len(), behind, kept });
+        let (ids, rows) = ([before, own].concat(), row..row + own.len());
+        self.0.push(Wanted { rows, kept: Prefix { ids, base: behind, layers: Vec::new() } });
     }
 
     /// Takes in the keys and values of a layer, side by side.
-    pub(super) fn take(&mut self, layer: usize, keys_values: &Tensor) -> Result<()> {
-        for Wanted { rows, behind, kept } in &mut self.0 {
-            let own = keys_values.narrow(0, rows.start, rows.len())?;
+    pub(super) fn take(&mut self, keys_values: &Tensor) -> Result<()> {
+        for Wanted { rows, kept } in &mut self.0 {
             // Copies, so that the rest of the pass is let go.
-            kept.layers.push(match behind {
-                Some(Behind { prefix, tokens }) => {
-                    Tensor::cat(&[prefix.both(layer, *tokens)?, own], 0)?
-                }
-                None => own.force_contiguous()?,
-            });
+            kept.layers.push(keys_values.narrow(0, rows.start, rows.len())?.force_contiguous()?);
         }
         Ok(())
     }

@@ -28,6 +28,7 @@ pub struct Prompts {
     agent: Side,
     after_content: Vec<u32>,
     forced: Vec<u32>,
+    between: Vec<u32>,
     words: Words,
     /// "safe" and "unsafe" in the other spelling, with or without a blank before them, if they are
     /// one token each.
@@ -124,6 +125,7 @@ impl Prompts {
             agent: side(Role::Agent)?,
             after_content: encoder.text(family.after_content)?,
             forced: encoder.text(family.forced)?,
+            between: encoder.text(family.between)?,
             words: Words { safe, unsafe_, codes },
             respelt: respelt(family.safe).zip(respelt(family.unsafe_)),
             family,
@@ -159,7 +161,8 @@ impl Prompts {
         let label = self.user.label.len().max(self.agent.label.len());
         let context = self.window.context + MOST_TURNS * (label + self.after_content.len());
         let content = label + self.window.content + self.after_content.len();
-        frame + context + content + self.forced.len() + usize::from(self.bos.is_some())
+        let answer = self.forced.len() + 1 + self.between.len();
+        frame + context + content + answer + usize::from(self.bos.is_some())
     }
 
     /// What every prompt begins with, for a judged turn of either side, up to the first content.
@@ -188,6 +191,11 @@ impl Prompts {
     /// The tokens of the answer's forced beginning.
     pub fn forced(&self) -> &[u32] {
         &self.forced
+    }
+
+    /// The tokens between two categories of an answer.
+    pub fn between(&self) -> &[u32] {
+        &self.between
     }
 
     /// The family these prompts are for.

@@ -33,8 +33,24 @@ impl Default for Window {
     }
 }
 
+/// How raw logits become p(unsafe).
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Calibration {
+    /// What the distance of the two words is divided by: above 1 for guards that are too sure.
+    pub temperature: f32,
+    /// p(unsafe) of a text that says nothing, which is taken out of every other.
+    pub prior: f32,
+}
+
+impl Default for Calibration {
+    /// As published: the two words' softmax.
+    fn default() -> Self {
+        Self { temperature: 1.0, prior: 0.5 }
+    }
+}
+
 /// Settings of one engine; the defaults are those of Llama Guard 2.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct EngineSettings {
     /// What the guard is called on its card.
     pub name: String,
@@ -42,6 +58,8 @@ pub struct EngineSettings {
     pub bos: Bos,
     /// How long texts are cut.
     pub window: Window,
+    /// How logits become scores.
+    pub calibration: Calibration,
     /// The longest prompt, with everything in it. Meta gives 4096 for Llama Guard 2, half of what
     /// its base model takes.
     pub max_tokens: usize,
@@ -56,8 +74,8 @@ pub struct EngineSettings {
 impl EngineSettings {
     /// Everything that has a bearing on scores, for the guard's fingerprint.
     pub(super) fn digested(&self) -> String {
-        let Self { name, bos, window, max_tokens, device: _, recall_bytes: _ } = self;
-        format!("{name} {bos:?} {window:?} {max_tokens}")
+        let Self { name, bos, window, calibration, max_tokens, device: _, recall_bytes: _ } = self;
+        format!("{name} {bos:?} {window:?} {calibration:?} {max_tokens}")
     }
 }
 
@@ -67,6 +85,7 @@ impl Default for EngineSettings {
             name: "llama-guard-2".to_owned(),
             bos: Bos::default(),
             window: Window::default(),
+            calibration: Calibration::default(),
             max_tokens: 4096,
             device: DeviceChoice::default(),
             recall_bytes: None,

@@ -121,10 +121,9 @@ pub fn decide(judgement: &Judgement, policy: &Policy, phase: Phase) -> Decision 
 }
 
 /// p(unsafe) times (1 − the first-category shares of what is excepted): the shares sum to p(unsafe),
-/// so this is p(unsafe) minus the excepted categories' scores.
+/// so this is p(unsafe) minus those of the excepted categories.
 fn without_excepted(scores: &Scores, rules: &PhaseRules) -> Score {
-    let left_out: f32 =
-        rules.excepted.iter().map(|category| scores.category(*category).get()).sum();
+    let left_out: f32 = rules.excepted.iter().map(|category| scores.share(*category).get()).sum();
     Score::new((scores.unsafe_.get() - left_out).clamp(0.0, 1.0)).unwrap_or(Score::ONE)
 }
 
