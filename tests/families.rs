@@ -292,7 +292,7 @@ fn a_folder_without_a_template_shows_its_family_by_its_shape() {
         128_256,
         false,
         true,
-        "the folder has no chat template, and many models have the shape of this one; name its \
+        "the model has no chat template, and many models have the shape of this one; name its \
          `family`, one of: llama-guard-1, llama-guard-2, llama-guard-3-8b, llama-guard-3-1b",
     );
 }
@@ -305,10 +305,7 @@ fn a_chat_model_is_not_taken_for_a_guard() {
     });
     fs::write(folder.path().join("chat_template.jinja"), "{{ bos_token }}").unwrap();
     let fault = Family::of_folder(folder.path()).unwrap_err().to_string();
-    assert!(
-        fault.starts_with("the folder's chat template is of no guard that is known"),
-        "{fault}"
-    );
+    assert!(fault.starts_with("the model's chat template is of no guard that is known"), "{fault}");
 }
 
 #[test]

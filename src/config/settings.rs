@@ -60,7 +60,7 @@ pub struct Settings {
 pub enum GuardModel {
     /// The one in the binary.
     Embedded,
-    /// One in a folder: config.json, *.safetensors, tokenizer.json.
+    /// One in a folder (config.json, *.safetensors, tokenizer.json) or in a .gguf file.
     Folder {
         /// Where it lies.
         path: PathBuf,
@@ -439,10 +439,11 @@ impl Reading<'_> {
             return GuardModel::Embedded;
         };
         let path = self.folder.join(place.get_ref());
-        if !path.is_dir() {
+        let is_gguf = path.is_file() && path.extension().is_some_and(|end| end == "gguf");
+        if !path.is_dir() && !is_gguf {
             let what = format!(
-                "{} is not a folder; name one with config.json, *.safetensors and tokenizer.json, or \
-                 write \"embedded\"",
+                "{} is not a folder; name one with config.json, *.safetensors and tokenizer.json, or a \
+                 .gguf file, or write \"embedded\"",
                 path.display()
             );
             self.problem(place, what);

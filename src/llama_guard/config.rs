@@ -37,12 +37,14 @@ pub struct ModelConfig {
 }
 
 /// The rotary embedding.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Rope {
     /// The base of the frequencies.
     pub theta: f32,
     /// The stretch to longer texts, if any.
     pub scaling: Option<Llama3Scaling>,
+    /// The stretch where a file spells it out: what each frequency is divided by. None of them without.
+    pub factors: Vec<f32>,
 }
 
 /// The stretch of Llama 3.1 and later.
@@ -128,7 +130,7 @@ fn rope(fields: &Fields<'_>) -> Result<Rope, LoadFault> {
         } else {
             parameters.positive("rope_theta")?
         };
-        return Ok(Rope { theta, scaling: scaling(&parameters)? });
+        return Ok(Rope { theta, scaling: scaling(&parameters)?, factors: Vec::new() });
     }
     if fields.get("rope_theta").is_none() {
         return Err(fields.fault(
@@ -140,7 +142,7 @@ fn rope(fields: &Fields<'_>) -> Result<Rope, LoadFault> {
         Some(object) => scaling(&object)?,
         None => None,
     };
-    Ok(Rope { theta: fields.positive("rope_theta")?, scaling })
+    Ok(Rope { theta: fields.positive("rope_theta")?, scaling, factors: Vec::new() })
 }
 
 fn scaling(fields: &Fields<'_>) -> Result<Option<Llama3Scaling>, LoadFault> {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::llama_guard::choice::DeviceChoice;
+use crate::llama_guard::config::ModelConfig;
 use crate::llama_guard::engine::{Files, LlamaGuard};
 use crate::llama_guard::family::Family;
 use crate::llama_guard::fault::LoadFault;
@@ -52,8 +53,10 @@ pub fn embedded_with(calibration: Calibration) -> Result<LlamaGuard, LoadFault> 
     };
     let mut digest = Sha256::new();
     let weights = Weights::from_bytes(WEIGHTS, &mut digest)?;
+    digest.update(CONFIG);
+    let config = ModelConfig::parse(CONFIG)?;
     let model = settings.name.clone();
-    let files = Files { model, config: CONFIG, tokenizer: TOKENIZER, weights, digest };
+    let files = Files { model, config, tokenizer: TOKENIZER, weights, digest };
     let warnings = WARNINGS.map(str::to_owned).to_vec();
     LlamaGuard::new(files, Family::llama_guard_2(), settings, warnings)
 }

@@ -16,6 +16,7 @@ use crate::llama_guard::cutter::Cutter;
 use crate::llama_guard::family::Family;
 use crate::llama_guard::fault::LoadFault;
 use crate::llama_guard::forward::{Llama, Packed};
+use crate::llama_guard::gguf::Gguf;
 use crate::llama_guard::place::Place;
 use crate::llama_guard::prefix::{Behind, Prefix, Prefixes, SHORTEST};
 use crate::llama_guard::prompt::{self, Prompts};
@@ -42,10 +43,10 @@ pub struct LlamaGuard {
 pub(super) struct Files<'a> {
     /// What they are called together: the folder's name.
     pub(super) model: String,
-    pub(super) config: &'a [u8],
+    pub(super) config: ModelConfig,
     pub(super) tokenizer: &'a [u8],
     pub(super) weights: Weights,
-    /// Over the weights.
+    /// Over the weights and the configuration.
     pub(super) digest: Sha256,
 }
 
@@ -60,18 +61,40 @@ struct Pass {
 }
 
 impl LlamaGuard {
-    /// Loads a folder with `config.json`, `tokenizer.json` and safetensors, and tests the guard.
+    /// Loads a folder with `config.json`, `tokenizer.json` and safetensors, or a GGUF file, and tests
+    /// the guard.
     pub fn load(
         folder: &Path,
         family: Family,
         settings: EngineSettings,
     ) -> Result<Self, LoadFault> {
+        if folder.is_file() {
+            return Self::load_gguf(folder, family, settings);
+        }
         let mut digest = Sha256::new();
         let config = read(folder, config::FILE)?;
         let tokenizer = read(folder, prompt::FILE)?;
         let weights = Weights::from_folder(folder, &mut digest)?;
+        digest.update(&config);
+        let config = ModelConfig::parse(&config)?;
         let model = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
-        let files = Files { model, config: &config, tokenizer: &tokenizer, weights, digest };
+        let files = Files { model, config, tokenizer: &tokenizer, weights, digest };
+        Self::new(files, family, settings, Vec::new())
+    }
+
+    /// A `tokenizer.json` beside the file is taken for the one in it.
+    fn load_gguf(file: &Path, family: Family, settings: EngineSettings) -> Result<Self, LoadFault> {
+        let mut gguf = Gguf::open(file)?;
+        let mut digest = Sha256::new();
+        gguf.digest(&mut digest)?;
+        let beside = file.parent().filter(|folder| folder.join(prompt::FILE).is_file());
+        let tokenizer = match beside {
+            Some(folder) => read(folder, prompt::FILE)?,
+            None => gguf.tokenizer()?,
+        };
+        let (weights, config) = Weights::of_gguf(&mut gguf)?;
+        let model = gguf.name().to_owned();
+        let files = Files { model, config, tokenizer: &tokenizer, weights, digest };
         Self::new(files, family, settings, Vec::new())
     }
 
@@ -82,11 +105,9 @@ impl LlamaGuard {
         warnings: Vec<String>,
     ) -> Result<Self, LoadFault> {
         let Files { model: name, config, tokenizer, weights, mut digest } = files;
-        digest.update(config);
         digest.update(tokenizer);
         let place = Place::find(settings.device)?;
         digest.update(format!("{} {}", settings.digested(), place.dtype_name()));
-        let config = ModelConfig::parse(config)?;
         let prompts = Prompts::new(tokenizer, family, &settings)?;
         fits(&config, &prompts)?;
         let (dtype, device) = (place.dtype_name().to_owned(), place.to_string());

@@ -323,6 +323,8 @@ fn angles(rope: &Rope, head_dim: usize, positions: usize) -> Vec<f32> {
     let frequencies: Vec<f32> = (0..head_dim / 2)
         .map(|pair| 1.0 / rope.theta.powf(float(2 * pair) / float(head_dim)))
         .map(|frequency| stretched(rope, frequency))
+        .enumerate()
+        .map(|(pair, frequency)| frequency / rope.factors.get(pair).copied().unwrap_or(1.0))
         .collect();
     let mut table = Vec::with_capacity(positions * head_dim);
     for position in 0..positions {

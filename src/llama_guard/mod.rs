@@ -23,6 +23,8 @@ mod fault;
 #[cfg(feature = "candle")]
 mod forward;
 #[cfg(feature = "candle")]
+mod gguf;
+#[cfg(feature = "candle")]
 mod head;
 #[cfg(feature = "candle")]
 mod kernels;

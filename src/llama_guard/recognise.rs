@@ -11,6 +11,8 @@ use serde_json::Value;
 use crate::llama_guard::config::{self, ModelConfig};
 use crate::llama_guard::family::Family;
 use crate::llama_guard::fault::LoadFault;
+#[cfg(feature = "candle")]
+use crate::llama_guard::gguf::Gguf;
 
 /// Where transformers 4 and 5 keep a chat template: as it is, or as a field of a JSON file.
 const TEMPLATE: &str = "chat_template.jinja";
@@ -49,22 +51,41 @@ impl Family {
     ///
     /// Where `config.json` cannot be read, or the model could be of several families.
     pub fn of_folder(folder: &Path) -> Result<Self, LoadFault> {
+        if folder.is_file() {
+            return of_gguf(folder);
+        }
         let bytes = fs::read(folder.join(config::FILE))
             .map_err(|cause| LoadFault::Read { file: config::FILE.to_owned(), cause })?;
         let config = ModelConfig::parse(&bytes)?;
-        let signed = |template: &str| {
-            let says = |(words, _): &&Sign| words.iter().all(|word| template.contains(word));
-            SIGNS.iter().find(says).map(|(_, family)| family())
-        };
-        let templates = templates(folder);
-        match templates.iter().find_map(|template| signed(template)) {
-            Some(family) => Ok(family),
-            // A chat model follows a guard's prompt well enough to pass for one.
-            None if !templates.is_empty() && [LLAMA_2, LLAMA_3].contains(&config.vocab) => {
-                Err(undecided("the folder's chat template is of no guard that is known here"))
-            }
-            None => by_shape(&config),
+        told(&templates(folder), &config)
+    }
+}
+
+/// The family of the model in a GGUF file.
+#[cfg(feature = "candle")]
+fn of_gguf(file: &Path) -> Result<Family, LoadFault> {
+    let gguf = Gguf::open(file)?;
+    let templates: Vec<String> = gguf.template().map(str::to_owned).into_iter().collect();
+    told(&templates, &gguf.config()?)
+}
+
+#[cfg(not(feature = "candle"))]
+fn of_gguf(_file: &Path) -> Result<Family, LoadFault> {
+    Err(undecided("this build has no engine, which could look into a GGUF file"))
+}
+
+fn told(templates: &[String], config: &ModelConfig) -> Result<Family, LoadFault> {
+    let signed = |template: &String| {
+        let says = |(words, _): &&Sign| words.iter().all(|word| template.contains(word));
+        SIGNS.iter().find(says).map(|(_, family)| family())
+    };
+    match templates.iter().find_map(signed) {
+        Some(family) => Ok(family),
+        // A chat model follows a guard's prompt well enough to pass for one.
+        None if !templates.is_empty() && [LLAMA_2, LLAMA_3].contains(&config.vocab) => {
+            Err(undecided("the model's chat template is of no guard that is known here"))
         }
+        None => by_shape(config),
     }
 }
 
@@ -95,11 +116,12 @@ fn known() -> String {
 }
 
 fn by_shape(config: &ModelConfig) -> Result<Family, LoadFault> {
-    match (config.vocab, config.rope.scaling.is_some(), config.tied) {
+    let is_stretched = config.rope.scaling.is_some() || !config.rope.factors.is_empty();
+    match (config.vocab, is_stretched, config.tied) {
         (LLAMA_2, false, _) => Ok(Family::llama_guard_1()),
         (LLAMA_3, true, true) => Ok(Family::llama_guard_3_1b()),
         (LLAMA_3, true, false) => Err(undecided(
-            "the folder has no chat template, and many models have the shape of this one",
+            "the model has no chat template, and many models have the shape of this one",
         )),
         // Guards made elsewhere are prompted like Llama Guard 2; the self-test tells whether this is one.
         _ => Ok(Family::llama_guard_2()),

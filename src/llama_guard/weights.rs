@@ -13,7 +13,9 @@ use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::llama_guard::config::ModelConfig;
 use crate::llama_guard::fault::LoadFault;
+use crate::llama_guard::gguf::Gguf;
 use crate::llama_guard::place::Place;
 
 const SINGLE: &str = "model.safetensors";
@@ -52,6 +54,17 @@ impl Weights {
             weights.add(SINGLE, &bytes, |_| true)?;
         }
         Ok(weights)
+    }
+
+    /// Reads a GGUF file: its weights and what shape they have.
+    pub fn from_gguf(path: &Path) -> Result<(Self, ModelConfig), LoadFault> {
+        Self::of_gguf(&mut Gguf::open(path)?)
+    }
+
+    pub(super) fn of_gguf(gguf: &mut Gguf) -> Result<(Self, ModelConfig), LoadFault> {
+        let config = gguf.config()?;
+        let tensors = gguf.weights(&config)?.into_iter().map(|(name, tensor)| (name, (tensor, 0)));
+        Ok((Self { tensors: tensors.collect(), files: vec![gguf.name().to_owned()] }, config))
     }
 
     /// Reads a single safetensors file that is in memory.
