@@ -16,6 +16,7 @@
 //! config        gateway.toml as written -> Settings
 //! gateway       the exchange: pingora on one side, our words on the other
 //! admin         health and metrics
+//! evaluate      labelled data -> scores -> curves, thresholds, reports; replays
 //! enforce       what a decision does to bytes: block, annotate, hold back
 //! audit         the record of an exchange, and where it goes
 //! tenant        who asks, under which policy
@@ -30,7 +31,7 @@
 //! taxonomy   transcript   telemetry                               the words everybody uses
 //! ```
 //!
-//! `gateway` and `admin` share a floor, as do the five modules from `enforce` to `hub`, and
+//! `gateway`, `admin` and `evaluate` share a floor, as do the five modules from `enforce` to `hub`, and
 //! the three from `wire` to `guard`. Those three do not know each other: `wire` knows no policy,
 //! `policy` knows no HTTP and no model, `guard` knows no JSON and no tenants. They meet in `gateway`.
 //! Every part owns its settings, and `config` stands above all it makes settings for.
@@ -145,6 +146,7 @@ pub mod llama_guard;
 pub mod tenant;
 
 pub mod admin;
+pub mod evaluate;
 pub mod gateway;
 
 pub mod config;

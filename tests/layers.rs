@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["patterns"],
     &["wire", "policy", "guard"],
     &["tenant", "enforce", "audit", "llama_guard", "hub"],
-    &["gateway", "admin"],
+    &["gateway", "admin", "evaluate"],
     &["config"],
     &["server"],
     &["cli"],
@@ -27,9 +27,9 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("tokenizers", &["llama_guard"]),
     ("anyhow", &["cli"]),
     ("unicode_", &["reading"]),
-    ("ureq", &["hub"]),
+    ("ureq", &["hub", "evaluate"]),
     ("brotli_decompressor", &["gateway"]),
-    ("flate2", &["gateway"]),
+    ("flate2", &["gateway", "evaluate"]),
     ("zstd", &["gateway"]),
 ];
 
