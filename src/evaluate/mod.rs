@@ -7,3 +7,4 @@
 //! with their texts.
 
 pub mod data;
+pub mod metrics;
