@@ -14,9 +14,11 @@ mod chain;
 mod draft;
 mod log;
 mod record;
+mod summary;
 mod verify;
 
 pub use draft::{AuditDraft, Opening};
 pub use log::{AuditError, AuditLog, Durability, Settings};
 pub use record::{Outcome, PhaseRecord};
+pub use summary::{Decided, Summary, Tally, Times, summary};
 pub use verify::{Report, VerifyError, files, verify};

@@ -19,6 +19,8 @@ pub(super) enum Audit {
     Verify(Verify),
     /// Shows the last lines in words, and those to come.
     Tail(Tail),
+    /// Sums up: how exchanges ended, what was decided and why.
+    Report(Report),
 }
 
 /// Checks the chain.
@@ -50,11 +52,22 @@ pub(super) struct Tail {
     json: bool,
 }
 
+/// Sums up the log.
+#[derive(Args)]
+pub(super) struct Report {
+    /// The folder of the log, or one file of it.
+    path: PathBuf,
+    /// Prints one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
 impl Audit {
     pub(super) fn run(self) -> Result<ExitCode> {
         match self {
             Self::Verify(verify) => verify.run(),
             Self::Tail(tail) => tail.run(),
+            Self::Report(report) => report.run(),
         }
     }
 }
@@ -104,6 +117,52 @@ impl Verify {
             }
         }
     }
+}
+
+impl Report {
+    fn run(self) -> Result<ExitCode> {
+        let summary = audit::summary(&self.path)?;
+        if self.json {
+            output::say(&serde_json::to_string(&summary)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let time = |time: &Option<String>| time.clone().unwrap_or_else(|| "-".to_owned());
+        let (from, to) = (time(&summary.from), time(&summary.to));
+        output::say(&format!("{} exchanges, {from} to {to}", summary.exchanges))?;
+        tally("ended", &summary.outcomes)?;
+        for (tenant, outcomes) in &summary.tenants {
+            tally(&format!("ended, {}", tenant.escape_debug()), outcomes)?;
+        }
+        for (phase, decided) in [("prompts", &summary.prompt), ("answers", &summary.response)] {
+            tally(phase, &decided.decisions)?;
+            tally(&format!("{phase}, rules"), &decided.rules)?;
+            tally(&format!("{phase}, no verdict"), &decided.unscored)?;
+            let times = decided.guard_ms;
+            if let (Some(p50), Some(p95), Some(p99)) = (times.p50, times.p95, times.p99) {
+                let line = format!(
+                    "{phase}, guard: {p50:.1} ms at the median, {p95:.1} at 95 %, {p99:.1} at 99 %"
+                );
+                output::say(&line)?;
+            }
+        }
+        if summary.unreadable > 0 {
+            let lines = summary.unreadable;
+            output::say(&format!("{lines} lines are no JSON; `wardgate audit verify` says more"))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// How often each word came, the most frequent first.
+fn tally(what: &str, tally: &audit::Tally) -> Result<()> {
+    if tally.is_empty() {
+        return Ok(());
+    }
+    let mut words: Vec<(&String, &u64)> = tally.iter().collect();
+    words.sort_by_key(|(word, count)| (std::cmp::Reverse(**count), *word));
+    let words: Vec<String> =
+        words.iter().map(|(word, count)| format!("{} {count}", word.escape_debug())).collect();
+    output::say(&format!("{what}: {}", words.join(", ")))
 }
 
 impl Tail {
