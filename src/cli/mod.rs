@@ -6,10 +6,14 @@ mod check;
 mod classify;
 mod demo;
 mod engine;
+mod eval;
 mod output;
 mod progress;
 mod pull;
+mod replay;
+mod scoring;
 mod serve;
+mod tune;
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
@@ -35,6 +39,12 @@ enum Command {
     Check(check::Check),
     /// One verdict on a text or a conversation.
     Classify(classify::Classify),
+    /// How good the guard is on labelled data.
+    Eval(eval::Eval),
+    /// Thresholds from labelled data, as a policy file.
+    Tune(tune::Tune),
+    /// What another policy would have decided on what the audit log recorded.
+    Replay(replay::ReplayLog),
     /// The audit log.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -61,6 +71,9 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => check.run(),
         Command::Classify(classify) => classify.run(),
+        Command::Eval(eval) => eval.run(),
+        Command::Tune(tune) => tune.run(),
+        Command::Replay(replay) => replay.run(),
         Command::Audit(audit) => audit.run(),
         Command::Pull(pull) => pull.run(),
     }
