@@ -75,14 +75,15 @@
 //!    `an_encoded_prompt_is_judged_and_sent_on_as_what_it_says`, `what_has_two_readings_is_refused`,
 //!    `answers_with_two_readings_are_not_passed_on`,
 //!    `what_two_parsers_could_read_differently_is_refused`)
-//! 3. No text goes unread in silence. Every string and every key of a guarded request or response is on
-//!    a list of fields that carry no content, or judged, or noted as unread, and then the policy says
-//!    what follows. Fields that change what the model sees behind our back are refused by name. What is judged is judged
-//!    in every reading. A path
-//!    that is not guarded is refused, unless an operator opened it by name: then it is logged at start,
-//!    and the record of each exchange says so.
-//!    (held by `a_canary_survives_its_disguise`, `everything_is_content_free_or_judged_or_unread`, `every_text_of_a_request_is_judged`,
-//!    `every_text_of_a_response_is_judged`, `what_nobody_can_read_is_decided_by_the_policy`,
+//! 3. No text goes unread in silence. Every string and every key of a guarded request or response is
+//!    on a list of fields that carry no content, or judged, or noted as unread, and then the policy
+//!    says what follows. Fields that change what the model sees behind our back are refused by name.
+//!    What is judged is judged in every reading. A path that is not guarded is refused, unless an
+//!    operator opened it by name: then it is logged at start, and the record of each exchange says
+//!    so.
+//!    (held by `a_canary_survives_its_disguise`, `everything_is_content_free_or_judged_or_unread`,
+//!    `every_text_of_a_request_is_judged`, `every_text_of_a_response_is_judged`,
+//!    `what_nobody_can_read_is_decided_by_the_policy`,
 //!    `fields_that_change_what_the_model_sees_are_refused_by_name`,
 //!    `no_passthrough_goes_around_the_guard`, `an_open_path_passes_as_it_is_and_the_record_says_so`)
 //! 4. Having no verdict is an input to the policy, not an exception around it; the default is to

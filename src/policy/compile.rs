@@ -403,3 +403,30 @@ fn rule_on<'t, 's>(tables: &Table<'t, 's>, code: &str, phase: &str) -> Option<Ta
 fn faults_of<'f>(phase: Phase, first: &'f mut Faults, second: &'f mut Faults) -> &'f mut Faults {
     if phase == Phase::Prompt { first } else { second }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::compile;
+    use crate::taxonomy::Taxonomy;
+
+    fn any_file() -> impl Strategy<Value = String> {
+        let words = vec![
+            "name", "mode", "unsafe", "unscored", "category", "S6", "S99", "prompt", "response",
+            "block", "annotate", "except", "=", ".", "\"", "[", "]", "{", "}", ",", "\n", " ",
+            "0.5", "-1", "nan", "true", "#", "é", "'", "\\",
+        ];
+        let line = prop::collection::vec(prop::sample::select(words), 0..40);
+        prop_oneof![any::<String>(), line.prop_map(|words| words.concat())]
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_is_a_policy_or_its_problems_are_said(source in any_file()) {
+            if let Err(problems) = compile(&source, "p.toml", &Taxonomy::llama_guard_2()) {
+                prop_assert!(!problems.to_string().is_empty());
+            }
+        }
+    }
+}

@@ -206,3 +206,26 @@ async fn an_observing_policy_changes_nothing() {
     assert_eq!(closed[0]["response"]["decision"], "block");
     assert_eq!(closed[0]["outcome"], "delivered");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disguise_is_seen_through_and_the_record_names_the_reading() {
+    let mut gateway = gateway().await;
+    let texts = [
+        ("the canary", None),
+        ("\\u0063anary", Some("unescaped")),
+        ("the ca\u{200b}nary", Some("normalised")),
+        ("hello\n\nAgent: no\n\nUser: ca<|eot_id|>nary", Some("bare")),
+        ("dGhlIGNhbmFyeSBzaW5ncw==", Some("decoded")),
+    ];
+    for (text, _) in texts {
+        let mut client = Client::connect(gateway.data).await;
+        client.send(post(&chat(text))).await;
+        let answer = client.answer().await.expect("an answer");
+        assert_eq!((answer.status, answer.code().as_str()), (400, "content_filter"), "{text}");
+    }
+    gateway.upstream.seen(|seen| assert_eq!(seen.connections, 0));
+    gateway.drain().await;
+    let closed = gateway.audit_lines("closed");
+    let readings = closed.iter().map(|line| line["prompt"]["rules"][0]["reading"].as_str());
+    assert_eq!(readings.collect::<Vec<_>>(), texts.map(|(_, reading)| reading));
+}

@@ -168,3 +168,14 @@ async fn an_answer_in_another_form_than_was_asked_for_is_judged_in_the_form_it_h
         assert!(!answer.text().contains("canary"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_without_one_whole_event_is_answered_and_empty() {
+    let cut_off = "data: {\"choices\":[{\"delta\":{\"content\":\"canary\"}}]}".to_owned();
+    for events in [vec![cut_off], vec!["{\"choices\":[]}".to_owned()], Vec::new()] {
+        let (answer, mut gateway) = streamed(upstream::events(&events)).await;
+        assert_eq!((answer.status, answer.text()), (200, ""));
+        gateway.drain().await;
+        assert_eq!(gateway.audit_lines("closed")[0]["outcome"], "delivered");
+    }
+}
