@@ -85,7 +85,11 @@ fn without_base64(text: &str) -> Option<String> {
     let mut copied = 0;
     let mut at = 0;
     let bytes = text.as_bytes();
-    while at < bytes.len() {
+    while let Some(byte) = bytes.get(at) {
+        if !is_base64(*byte) {
+            at += 1;
+            continue;
+        }
         let end = run_end(bytes, at);
         if end - at >= LEAST_BASE64
             && let Some(said) = text.get(at..end).and_then(from_base64)
@@ -98,7 +102,7 @@ fn without_base64(text: &str) -> Option<String> {
                 copied += 1;
             }
         }
-        at = end.max(at + 1);
+        at = end;
     }
     plain.map(|plain| plain + text.get(copied..).unwrap_or_default())
 }
@@ -221,6 +225,9 @@ const COMMON: [(&str, &str); 28] = [
 /// Decodes the stretches that have two common words in rot13. A stretch ends with its sentence, and at a
 /// common word of English.
 fn without_rot13(text: &str) -> Option<String> {
+    if !has_turned(text) {
+        return None;
+    }
     const ENDS: [char; 11] = ['.', ',', ':', ';', '!', '?', '\n', '"', '(', ')', '='];
     let mut plain: Option<String> = None;
     let (mut copied, mut start, mut at, mut seen) = (0, 0, 0, 0_u32);
@@ -243,6 +250,33 @@ fn without_rot13(text: &str) -> Option<String> {
     }
     plain.map(|plain| plain + text.get(copied..).unwrap_or_default())
 }
+
+/// Whether two words of a text may be common ones in rot13: as quick as can be, since no other has.
+fn has_turned(text: &str) -> bool {
+    let words = text.as_bytes().split(|byte| !byte.is_ascii_alphabetic());
+    let turned = words.filter(|word| match word {
+        [first, second, rest @ ..] if rest.len() <= 4 => {
+            let number = |letter: &u8| letter.to_ascii_lowercase() - b'a';
+            STARTS
+                .get(usize::from(number(first)))
+                .is_some_and(|seconds| seconds >> number(second) & 1 == 1)
+        }
+        _ => false,
+    });
+    turned.take(2).count() == 2
+}
+
+/// For each first letter, a bit for each second letter that the common words in rot13 begin with.
+const STARTS: [u32; 26] = {
+    let mut starts = [0; 26];
+    let mut number = 0;
+    while number < COMMON.len() {
+        let word = COMMON[number].1.as_bytes();
+        starts[(word[0] - b'a') as usize] |= 1 << (word[1] - b'a');
+        number += 1;
+    }
+    starts
+};
 
 /// Whether a word is a common one of English; and the bit of the one it is in rot13.
 fn common(word: &str) -> (bool, u32) {

@@ -25,7 +25,8 @@ static FRAME: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Whether a text imitates the frame.
 pub(super) fn is_forged(text: &str) -> bool {
-    text.contains(['<', '[', ':', '：']) && FRAME.is_match(text)
+    // The last is the first byte of a colon of full width.
+    text.bytes().any(|byte| matches!(byte, b'<' | b'[' | b':' | 0xef)) && FRAME.is_match(text)
 }
 
 /// The text with what imitates the frame made blunt: on one line with what stands before it, and

@@ -11,6 +11,9 @@ const WIDEST: usize = 3;
 /// Letters that stand by themselves, each one sign from the next and always the same, are a word.
 /// Where blanks or several of the signs stand between them, another word begins.
 pub(super) fn joined(text: &str) -> Option<String> {
+    if text.is_ascii() && !has_neighbours(text) {
+        return None;
+    }
     let mut joined: Option<String> = None;
     let mut copied = 0;
     let mut after_word = false;
@@ -35,6 +38,27 @@ pub(super) fn joined(text: &str) -> Option<String> {
         }
     }
     joined.map(|joined| joined + text.get(copied..).unwrap_or_default())
+}
+
+/// Whether two single letters or digits stand one sign apart anywhere in a text of ASCII.
+fn has_neighbours(text: &str) -> bool {
+    let (mut word, mut gap, mut after_single) = (0_usize, 0_usize, false);
+    for byte in text.bytes().chain([b' ']) {
+        if byte.is_ascii_alphanumeric() {
+            word += 1;
+            continue;
+        }
+        // The second half of a line's end is none.
+        gap += usize::from(byte != b'\r');
+        if word == 0 {
+            continue;
+        }
+        if word == 1 && after_single && gap == 2 {
+            return true;
+        }
+        (after_single, gap, word) = (word == 1, 1, 0);
+    }
+    false
 }
 
 /// Whether a character is a letter with no other behind it.
