@@ -168,8 +168,9 @@ fn a_guard_scores_as_its_weights_do_in_a_folder() {
     let family = Family::llama_guard_2;
     let mut folder = LlamaGuard::load(&fixture("llama-guard-2"), family(), settings()).unwrap();
     let expected = folder.judge_all(&asked());
-    // The fixture's own numbers are bf16, which f32 holds exactly.
-    for (kind, most) in [(GgmlDType::F32, 1e-5), (GgmlDType::F16, 1e-3), (GgmlDType::Q8_0, 0.05)] {
+    // The fixture's own numbers are bf16, which f32 holds exactly. Its rows hold very large numbers beside
+    // small ones, so that blocks of fewer bits are another model: their test is the next one.
+    for (kind, most) in [(GgmlDType::F32, 1e-5), (GgmlDType::F16, 1e-3)] {
         let (_kept, path) = converted("llama-guard-2", kind);
         let mut guard = LlamaGuard::load(&path, family(), settings()).unwrap();
         for (ours, theirs) in guard.judge_all(&asked()).iter().zip(&expected) {

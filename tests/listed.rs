@@ -41,7 +41,7 @@ fn talkative() -> TempDir {
     let head = weights["lm_head.weight"].to_dtype(candle_core::DType::F32).unwrap();
     let mut rows: Vec<Vec<f32>> = head.to_vec2().unwrap();
     for id in prompts().between() {
-        rows[*id as usize][1] = 24.5;
+        rows[*id as usize][1] = 20.0;
     }
     weights.insert("lm_head.weight".to_owned(), Tensor::new(rows, &Device::Cpu).unwrap());
     safetensors::save(&weights, folder.path().join("model.safetensors")).unwrap();
@@ -80,13 +80,14 @@ fn a_category_scores_as_often_as_it_is_listed() {
         let unsafe_ = softmax(&read(&[], 0)[0], &[words.safe, words.unsafe_])[1];
         let forced = prompts.forced();
         let first = softmax(&read(forced, forced.len())[0], &words.codes);
-        let mut listed = first.clone();
+        let (mut listed, mut most) = (first.clone(), 0.0_f64);
         for (at, code) in words.codes.iter().enumerate() {
             let answer = [forced, &[*code], between].concat();
             let rows = read(&answer, forced.len() + 1);
             let said = rows.iter().zip(between);
             let another: f64 =
                 said.map(|(row, id)| softmax(row, &vocabulary)[*id as usize]).product();
+            most = most.max(another);
             let next = softmax(&rows[between.len()], &words.codes);
             for (other, listed) in listed.iter_mut().enumerate().filter(|(other, _)| *other != at) {
                 *listed += first[at] * another * next[other];
@@ -94,15 +95,15 @@ fn a_category_scores_as_often_as_it_is_listed() {
         }
         for (category, (ours, theirs)) in scores.listed.iter().zip(&listed).enumerate() {
             #[expect(clippy::cast_possible_truncation, reason = "compared with an f32")]
-            let whole = (unsafe_ * theirs) as f32;
-            // What is left out are first categories that hardly ever come.
-            let ours = ours.get();
-            assert!(ours <= whole + 1e-5 && ours >= whole - 0.01, "{category}: {ours}, {whole}");
+            let (whole, most) = ((unsafe_ * theirs) as f32, most as f32);
+            // What is left out is what follows first categories that hardly ever come.
+            let (ours, least) = (ours.get(), whole - 0.01 * most - 1e-5);
+            assert!((least..=whole + 1e-5).contains(&ours), "{category}: {ours}, {whole}");
             apart = apart.max(ours - scores.first[category].get());
         }
-        assert!(scores.residual.get() > 0.1, "{:?}", scores.residual);
+        assert!(scores.residual.get() > 0.05, "{:?}", scores.residual);
     }
-    assert!(apart > 1e-3, "nothing is ever listed behind another: {apart}");
+    assert!(apart > 3e-4, "nothing is ever listed behind another: {apart}");
 }
 
 #[test]

@@ -312,7 +312,7 @@ fn a_config_that_does_not_say_enough_is_refused_by_field() {
     check(
         "max_position_embeddings",
         json!(512),
-        "a prompt can have 1335 tokens, but the model knows 512 positions: make the window smaller",
+        "a prompt can have 1338 tokens, but the model knows 512 positions: make the window smaller",
     );
     check("vocab_size", json!(100), "tokenizer.json: has a token 269, but config.json knows 100");
 }
