@@ -5,6 +5,8 @@ use anyhow::Result;
 use crate::config::GuardModel;
 use crate::guard::{Guard, Settings};
 use crate::llama_guard::EngineSettings;
+#[cfg(feature = "candle")]
+use crate::llama_guard::{self, Family, LlamaGuard, LoadFault};
 
 /// Loads a model and starts its guard; says on stderr what the guard is not.
 #[cfg(feature = "candle")]
@@ -17,24 +19,11 @@ pub(super) fn start(
 
     use crate::cli::output;
     use crate::guard::{Classifier, LoadError};
-    use crate::llama_guard::{self, Family, LlamaGuard};
 
-    let place = match &model {
-        GuardModel::Embedded => "the embedded guard".to_owned(),
-        GuardModel::Folder { path, .. } => format!("the guard in {}", path.display()),
-    };
-    let guard = Guard::start(settings, move || {
-        let loaded = match &model {
-            GuardModel::Embedded => llama_guard::embedded_with(engine.calibration),
-            GuardModel::Folder { path, family } => {
-                let settings = EngineSettings { name: family.name.to_owned(), ..engine.clone() };
-                LlamaGuard::load(path, Family::clone(family), settings)
-            }
-        };
-        match loaded {
-            Ok(guard) => Ok(Box::new(guard) as Box<dyn Classifier>),
-            Err(fault) => Err(LoadError(Box::new(fault))),
-        }
+    let place = place(&model);
+    let guard = Guard::start(settings, move || match load(&model, &engine) {
+        Ok(guard) => Ok(Box::new(guard) as Box<dyn Classifier>),
+        Err(fault) => Err(LoadError(Box::new(fault))),
     });
     let guard = guard.with_context(|| format!("{place} could not be loaded"))?;
     let card = guard.card();
@@ -46,6 +35,27 @@ pub(super) fn start(
         output::complain(&format!("  note: {warning}"));
     }
     Ok(guard)
+}
+
+/// Loads a model.
+#[cfg(feature = "candle")]
+pub(super) fn load(model: &GuardModel, engine: &EngineSettings) -> Result<LlamaGuard, LoadFault> {
+    match model {
+        GuardModel::Embedded => llama_guard::embedded_with(engine.calibration),
+        GuardModel::Folder { path, family } => {
+            let settings = EngineSettings { name: family.name.to_owned(), ..engine.clone() };
+            LlamaGuard::load(path, Family::clone(family), settings)
+        }
+    }
+}
+
+/// What a model is called where it cannot be loaded.
+#[cfg(feature = "candle")]
+pub(super) fn place(model: &GuardModel) -> String {
+    match model {
+        GuardModel::Embedded => "the embedded guard".to_owned(),
+        GuardModel::Folder { path, .. } => format!("the guard in {}", path.display()),
+    }
 }
 
 /// Says that there is no engine in this build.

@@ -2,6 +2,7 @@
 //! or a failure, 2 wrong usage.
 
 mod audit;
+mod bench;
 mod check;
 mod classify;
 mod demo;
@@ -50,6 +51,9 @@ enum Command {
     Audit(audit::Audit),
     /// A guard from the Hugging Face hub into a folder.
     Pull(pull::Pull),
+    /// How fast it is here.
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 /// Runs the program with the arguments of the process.
@@ -76,6 +80,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Replay(replay) => replay.run(),
         Command::Audit(audit) => audit.run(),
         Command::Pull(pull) => pull.run(),
+        Command::Bench(bench) => bench.run(),
     }
 }
 

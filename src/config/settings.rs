@@ -18,7 +18,7 @@ use crate::config::problem::{Problem, Problems};
 use crate::enforce::holdback;
 use crate::gateway;
 use crate::guard;
-use crate::llama_guard::{Bos, Calibration, EngineSettings, Family, LoadFault};
+use crate::llama_guard::{Bos, Calibration, DeviceChoice, EngineSettings, Family, LoadFault};
 use crate::policy::{self, Policy};
 use crate::taxonomy::Taxonomy;
 use crate::tenant::{self, KeyDigest, Snapshot, TenantId, Tenants};
@@ -376,12 +376,7 @@ impl Reading<'_> {
 
     fn guard(&mut self, written: &Guard) -> (GuardModel, EngineSettings, guard::Settings) {
         let model = self.model(written);
-        if let Some(device) = &written.device
-            && !matches!(device.get_ref().as_str(), "auto" | "cpu")
-        {
-            let what = "this build computes on the CPU; write \"auto\" or \"cpu\"";
-            self.problem(device, what);
-        }
+        let device = self.device(written.device.as_ref());
         let bos = match written.bos.as_ref().map(Spanned::get_ref).map(String::as_str) {
             None | Some("none") => Bos::None,
             Some("prepend") => Bos::Prepend,
@@ -401,7 +396,8 @@ impl Reading<'_> {
         let verdict_bytes = verdict_bytes.min(default.verdict_bytes);
         let recall_bytes = cache.map(|cache| cache - verdict_bytes);
         let calibration = self.calibration(written);
-        let engine = EngineSettings { bos, calibration, recall_bytes, ..EngineSettings::default() };
+        let engine =
+            EngineSettings { bos, calibration, recall_bytes, device, ..EngineSettings::default() };
         let settings = guard::Settings {
             deadline: self.millis("deadline_ms", &written.deadline_ms, default.deadline),
             queue_tokens: self.count("queue_tokens", &written.queue_tokens, default.queue_tokens),
@@ -427,6 +423,20 @@ impl Reading<'_> {
             temperature: temperature.map_or(default.temperature, |written| *written.get_ref()),
             prior: prior.map_or(default.prior, |written| *written.get_ref()),
         }
+    }
+
+    fn device(&mut self, written: Option<&Spanned<String>>) -> DeviceChoice {
+        let Some(device) = written else { return DeviceChoice::default() };
+        match device.get_ref().parse() {
+            Ok(DeviceChoice::Cuda(_)) if !cfg!(feature = "cuda") => {
+                let what = "this build computes on the CPU; write \"auto\" or \"cpu\", or build it with \
+                            `--features cuda`";
+                self.problem(device, what);
+            }
+            Ok(choice) => return choice,
+            Err(()) => self.problem(device, "write \"auto\", \"cpu\" or, for a GPU, \"cuda:0\""),
+        }
+        DeviceChoice::default()
     }
 
     fn model(&mut self, written: &Guard) -> GuardModel {

@@ -63,10 +63,20 @@ pub struct Llama3Scaling {
 impl ModelConfig {
     /// What its weights take in memory, in f32.
     pub fn bytes(&self) -> usize {
-        let attention = 2 * (self.heads + self.kv_heads) * self.head_dim;
-        let layer = self.hidden * (attention + 3 * self.inner);
         let tables = if self.tied { 1 } else { 2 };
-        (self.layers * layer + tables * self.vocab * self.hidden) * size_of::<f32>()
+        (self.in_layers() + tables * self.vocab * self.hidden) * size_of::<f32>()
+    }
+
+    /// Multiplications and additions for one token in all layers, attention left out.
+    #[expect(clippy::cast_precision_loss, reason = "billions at most")]
+    pub fn operations(&self) -> f64 {
+        2.0 * self.in_layers() as f64
+    }
+
+    /// Weights in all layers.
+    fn in_layers(&self) -> usize {
+        let attention = 2 * (self.heads + self.kv_heads) * self.head_dim;
+        self.layers * self.hidden * (attention + 3 * self.inner)
     }
 
     /// Reads a `config.json`.

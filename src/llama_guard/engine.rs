@@ -31,11 +31,11 @@ const CONVERSATIONS: usize = 4;
 
 /// A Llama Guard, or a model made to answer like one, in the process.
 pub struct LlamaGuard {
-    model: Llama,
-    cutter: Arc<Cutter>,
+    pub(super) model: Llama,
+    pub(super) cutter: Arc<Cutter>,
     /// The output head's rows of the category codes.
     codes: Tensor,
-    calibration: Calibration,
+    pub(super) calibration: Calibration,
     card: GuardCard,
 }
 

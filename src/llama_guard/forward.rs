@@ -148,6 +148,11 @@ impl Llama {
         &self.config
     }
 
+    /// Where it is computed.
+    pub(super) fn place(&self) -> &Place {
+        &self.steps.place
+    }
+
     /// The output head.
     pub(super) fn head(&self) -> &Head {
         &self.head

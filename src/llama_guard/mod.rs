@@ -21,6 +21,8 @@ mod engine;
 mod family;
 mod fault;
 #[cfg(feature = "candle")]
+mod floor;
+#[cfg(feature = "candle")]
 mod forward;
 #[cfg(feature = "candle")]
 mod gguf;
@@ -41,6 +43,8 @@ mod recognise;
 mod score;
 mod settings;
 #[cfg(feature = "candle")]
+mod stages;
+#[cfg(feature = "candle")]
 mod steps;
 #[cfg(feature = "candle")]
 mod weights;
@@ -54,6 +58,8 @@ pub use engine::LlamaGuard;
 pub use family::Family;
 pub use fault::LoadFault;
 #[cfg(feature = "candle")]
+pub use floor::Floor;
+#[cfg(feature = "candle")]
 pub use forward::{Llama, Packed};
 #[cfg(feature = "candle")]
 pub use place::Place;
@@ -64,5 +70,7 @@ pub use prompt::{Prompted, Prompts, WindowPrompt, Words};
 #[cfg(feature = "candle")]
 pub use score::scores;
 pub use settings::{Bos, Calibration, EngineSettings, Window};
+#[cfg(feature = "candle")]
+pub use stages::Stages;
 #[cfg(feature = "candle")]
 pub use weights::Weights;

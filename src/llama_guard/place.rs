@@ -76,6 +76,12 @@ impl Place {
         )))
     }
 
+    /// The bytes of one of its numbers.
+    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    pub(super) fn bytes(&self) -> f64 {
+        self.dtype.size_in_bytes() as f64
+    }
+
     /// The word for its numbers.
     pub(super) fn dtype_name(&self) -> &'static str {
         self.dtype.as_str()
