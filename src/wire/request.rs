@@ -487,7 +487,8 @@ mod tests {
         check(part(json!({"type": "new", "text": "a"})), &[at]);
         check(part(json!({"text": "a"})), &[at]);
         check(part(json!([1, 2])), &[at]);
-        check(with(json!({"store": true, "conversation": {}})), &[]);
+        check(with(json!({"store": true})), &["store"]);
+        check(with(json!({"store": false, "conversation": {}})), &[]);
         check(
             with(json!({"conversation": "conv_1", "container": "c"})),
             &["conversation", "container"],

@@ -63,11 +63,11 @@ pub(super) const SAMPLING: &[Field] = &[
     field("cache_salt", Holds::Id, "keeps the engine's caches apart"),
 ];
 
-/// What is kept at the provider, and cannot be read here where it is used.
+/// What is kept at the provider, and cannot be read here where it is used; and the wish to have it
+/// kept. Where nothing is said of keeping, nothing is unread: some providers keep by default.
 pub(super) const ELSEWHERE: &[Field] = &[
     field("prompt_token_ids", Holds::Elsewhere, "token ids"),
-    // What is kept is what was judged. It counts as unread where it is used again.
-    field("store", Holds::Number, "whether the provider keeps the text"),
+    field("store", Holds::Elsewhere, "has the provider keep the text, to be had by other ways"),
     field("previous_response_id", Holds::Elsewhere, "text kept at the provider"),
     field("conversation", Holds::Elsewhere, "text kept at the provider"),
     field("container", Holds::Elsewhere, "files kept at the provider"),
