@@ -35,7 +35,7 @@ use wardgate::enforce::holdback;
 use wardgate::gateway::{Gateway, Limits, Parts, UpstreamSettings, Upstreams};
 use wardgate::guard::{self, Guard, Lane, Scripted};
 use wardgate::policy::{SHIPPED, compile};
-use wardgate::server::Server;
+use wardgate::server::{Addresses, Server};
 use wardgate::taxonomy::Taxonomy;
 use wardgate::telemetry::Metrics;
 use wardgate::tenant::{Entry, KeyDigest, Snapshot, Tenant, TenantId, Tenants};
@@ -323,6 +323,7 @@ fn wardgate(upstream: SocketAddr, guard: Guard) -> (SocketAddr, (Server, TempDir
         url: format!("http://{upstream}/v1").parse().expect("a URL"),
         models: models.build().expect("globs"),
         credential: None,
+        authorities: None,
         connect_timeout: Duration::from_secs(5),
         read_timeout: Duration::from_secs(30),
     }]);
@@ -346,6 +347,7 @@ fn wardgate(upstream: SocketAddr, guard: Guard) -> (SocketAddr, (Server, TempDir
         holdback: holdback::Settings::default(),
     });
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = Server::start(any, any, gateway, limits, state).expect("it listens");
+    let addresses = Addresses { data: any, admin: any, identity: None };
+    let server = Server::start(addresses, gateway, limits, state).expect("it listens");
     (server.data, (server, folder))
 }

@@ -111,6 +111,9 @@
 //!
 //! * **An exchange is one async function out of pingora's `request_filter`.** Its other hooks cannot do
 //!   the work: see [`gateway`]. pingora's `Server` does not run: see [`server`].
+//! * **TLS and the streams of HTTP/2 are served in [`server`], not by pingora's listener**: a handshake is
+//!   within the connection's bounds there, and a connection owns its streams. HTTP/2 in clear text is not
+//!   taken, because pingora waits for its first bytes without end.
 //! * **The forward pass is our own** (`llama_guard`). candle-transformers' Llama reads one sequence at
 //!   a time and gives the logits of its last position; a guard wants many short sequences in one pass
 //!   and two rows of logits of each. Theirs is the second witness in the tests.

@@ -31,6 +31,8 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("brotli_decompressor", &["gateway"]),
     ("flate2", &["gateway", "evaluate"]),
     ("zstd", &["gateway"]),
+    ("rustls::", &["gateway"]),
+    ("h2::", &["server"]),
 ];
 
 /// What a module must not name although its floor would allow it: machines without I/O.

@@ -28,8 +28,9 @@ impl Serve {
         }
         serve(loaded.settings, |server| {
             output::complain(&format!(
-                "listening on http://{}/v1, admin on http://{}",
-                server.data, server.admin
+                "listening on {}, admin on http://{}",
+                server.url(),
+                server.admin
             ));
             Ok(())
         })

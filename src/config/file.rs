@@ -27,6 +27,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) tenant: Vec<Tenant>,
     pub(super) audit: Option<Audit>,
+    pub(super) tls: Option<Tls>,
     #[serde(default)]
     pub(super) limits: Limits,
     #[serde(default)]
@@ -55,6 +56,7 @@ pub(super) struct Upstream {
     pub(super) url: Spanned<String>,
     pub(super) models: Vec<Spanned<String>>,
     pub(super) api_key: Option<FromEnv>,
+    pub(super) ca: Option<Spanned<PathBuf>>,
     pub(super) connect_timeout_ms: Option<Spanned<u64>>,
     pub(super) read_timeout_ms: Option<Spanned<u64>>,
 }
@@ -76,6 +78,13 @@ pub(super) struct Tenant {
     pub(super) policy: Spanned<String>,
     #[serde(default)]
     pub(super) anonymous: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    pub(super) cert: Spanned<PathBuf>,
+    pub(super) key: Spanned<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -104,6 +113,8 @@ pub(super) struct Limits {
     pub(super) idle_ms: Option<Spanned<u64>>,
     pub(super) write_timeout_ms: Option<Spanned<u64>>,
     pub(super) connections: Option<Spanned<u64>>,
+    pub(super) connections_per_client: Option<Spanned<u64>>,
+    pub(super) streams: Option<Spanned<u64>>,
     pub(super) grace_ms: Option<Spanned<u64>>,
 }
 

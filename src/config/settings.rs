@@ -12,7 +12,7 @@ use toml::Spanned;
 
 use crate::audit;
 use crate::config::file::{
-    Audit, File, FromEnv, Guard, Limits, Passthrough, Stream, Tenant, Upstream,
+    Audit, File, FromEnv, Guard, Limits, Passthrough, Stream, Tenant, Tls, Upstream,
 };
 use crate::config::problem::{Problem, Problems};
 use crate::enforce::holdback;
@@ -31,6 +31,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where the admin plane listens.
     pub admin: SocketAddr,
+    /// The certificate of the guarded API; without one it speaks clear text.
+    pub identity: Option<gateway::Identity>,
     /// Which model judges.
     pub model: GuardModel,
     /// How it is asked, and what it may keep.
@@ -199,6 +201,7 @@ impl Reading<'_> {
                 self.warnings.push(warning);
             }
         }
+        let identity = file.tls.as_ref().and_then(|tls| self.identity(tls));
         let (model, engine, guard) = self.guard(&file.guard);
         let policies = self.policies(file.policies.as_ref(), &model.taxonomy());
         let snapshot = self.snapshot(&file.tenant, &policies);
@@ -215,6 +218,7 @@ impl Reading<'_> {
         Some(Settings {
             listen: listen?,
             admin: admin?,
+            identity,
             model,
             engine,
             guard,
@@ -253,6 +257,47 @@ impl Reading<'_> {
             self.problem(written, what);
         }
         parsed
+    }
+
+    /// The certificate and key of the guarded API.
+    fn identity(&mut self, written: &Tls) -> Option<gateway::Identity> {
+        let chain = self.bytes(&written.cert);
+        let key = self.bytes(&written.key);
+        match gateway::Identity::from_pem(&chain?, &key?) {
+            Ok(identity) => Some(identity),
+            Err(fault) => {
+                let place = if fault.concerns_key() { &written.key } else { &written.cert };
+                self.problem(place, format!("{} {fault}", place.get_ref().display()));
+                None
+            }
+        }
+    }
+
+    /// The authorities that vouch for an upstream.
+    fn authorities(&mut self, written: &Spanned<PathBuf>) -> Option<gateway::Authorities> {
+        match gateway::Authorities::from_pem(&self.bytes(written)?) {
+            Ok(authorities) => Some(authorities),
+            Err(fault) => {
+                self.problem(written, format!("{} {fault}", written.get_ref().display()));
+                None
+            }
+        }
+    }
+
+    /// What a file holds that the file of settings names, relative to itself.
+    fn bytes(&mut self, written: &Spanned<PathBuf>) -> Option<Vec<u8>> {
+        let path = self.folder.join(written.get_ref());
+        match std::fs::read(&path) {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                let what = format!(
+                    "{} cannot be read: {error}; name a file in PEM that this user may read",
+                    path.display()
+                );
+                self.problem(written, what);
+                None
+            }
+        }
     }
 
     /// The shipped policies, and those of the folder, which may take the place of a shipped one.
@@ -477,12 +522,25 @@ impl Reading<'_> {
             Some(key) => Some(self.secret(key)?),
             None => None,
         };
+        let authorities = match &written.ca {
+            Some(file) => Some(self.authorities(file)?),
+            None => None,
+        };
         let (url, models) = (url?, models?);
+        if let Some(file) = &written.ca
+            && url.scheme_str() != Some("https")
+        {
+            self.problem(
+                file,
+                "`ca` vouches for an https upstream, and this one is not; take it out",
+            );
+        }
         Some(gateway::UpstreamSettings {
             name: written.name.get_ref().clone(),
             url,
             models,
             credential,
+            authorities,
             connect_timeout: self.millis(
                 "connect_timeout_ms",
                 &written.connect_timeout_ms,
@@ -661,6 +719,12 @@ impl Reading<'_> {
                 default.write_timeout,
             ),
             connections: self.count("connections", &written.connections, default.connections),
+            connections_per_client: self.count(
+                "connections_per_client",
+                &written.connections_per_client,
+                default.connections_per_client,
+            ),
+            streams: self.count("streams", &written.streams, default.streams),
             grace: self.millis("grace_ms", &written.grace_ms, default.grace),
             ..default
         }

@@ -1,32 +1,38 @@
-//! The watch over one client connection: how long it may take to bring a request head.
+//! The account of one client connection: how long it may take to bring a request head, and how often
+//! it asked and did not wait.
 //!
 //! pingora bounds every single read of a head, not the head: a byte every few seconds holds a
 //! connection for ever. Its session cannot be given a deadline from outside, so the connection's
-//! task races it against this watch, which runs while no request is being served.
+//! task races it against a watch, which runs while no request is being served. A connection of HTTP/2
+//! serves many at a time; one that goes on opening streams and resetting them makes work without ever
+//! reading an answer, and is ended.
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
+
+/// So many more requests than were answered may be left before their answers begin.
+const TOLERATED: usize = 100;
 
 tokio::task_local! {
     static CONNECTION: Arc<Connection>;
 }
 
-/// What the task of a connection is doing, told by every change.
+/// What a connection is doing, told by every change.
 pub(crate) struct Connection {
     state: watch::Sender<State>,
+    left: AtomicUsize,
 }
 
-#[derive(Clone, Copy)]
-enum State {
-    /// Connected, and no request head has arrived yet.
-    Fresh,
-    /// Between a request head and the end of its answer.
-    Serving,
-    /// After an answer.
-    Resting,
+#[derive(Clone, Copy, Default)]
+struct State {
+    /// Requests between their heads and the ends of their answers.
+    serving: usize,
+    /// Whether a request head has arrived yet.
+    has_served: bool,
 }
 
 impl Connection {
@@ -37,14 +43,15 @@ impl Connection {
         between: Duration,
         life: impl Future<Output = T>,
     ) -> Option<T> {
-        let connection = Arc::new(Self { state: watch::Sender::new(State::Fresh) });
+        let state = watch::Sender::new(State::default());
+        let connection = Arc::new(Self { state, left: AtomicUsize::new(0) });
         let mut state = connection.state.subscribe();
         let overdue = async move {
             loop {
                 let patience = match *state.borrow_and_update() {
-                    State::Fresh => first,
-                    State::Resting => between,
-                    State::Serving => Duration::MAX,
+                    State { serving: 1.., .. } => Duration::MAX,
+                    State { has_served: true, .. } => between,
+                    State { has_served: false, .. } => first,
                 };
                 if tokio::time::timeout(patience, state.changed()).await.is_err() {
                     return;
@@ -53,30 +60,71 @@ impl Connection {
         };
         tokio::select! {
             biased;
-            done = CONNECTION.scope(connection, life) => Some(done),
+            done = connection.of(life) => Some(done),
             () = overdue => None,
         }
     }
 
-    /// Says that a whole request head has arrived.
-    pub(crate) fn serves() {
-        Self::tell(State::Serving);
+    /// The connection whose task this is; `None` outside of a watched one.
+    pub(crate) fn current() -> Option<Arc<Self>> {
+        CONNECTION.try_with(Arc::clone).ok()
     }
 
-    /// Says that the answer is out, and the next request is awaited.
-    pub(crate) fn rests() {
-        Self::tell(State::Resting);
+    /// Runs work as a part of this connection.
+    pub(crate) fn of<T>(self: Arc<Self>, work: impl Future<Output = T>) -> impl Future<Output = T> {
+        CONNECTION.scope(self, work)
     }
 
-    fn tell(state: State) {
-        // Outside a watched connection (a stream of HTTP/2) there is nobody to tell.
-        let _ = CONNECTION.try_with(|connection| connection.state.send_replace(state));
+    /// Says that a whole request head has arrived, and is being served for as long as what is given
+    /// lives.
+    pub(crate) fn serving() -> Serving {
+        let connection = Self::current();
+        if let Some(connection) = &connection {
+            connection.state.send_modify(|state| {
+                state.serving += 1;
+                state.has_served = true;
+            });
+        }
+        Serving(connection)
+    }
+
+    /// Notes a request that got its answer, or one whose client left before it began.
+    pub(crate) fn note(&self, answered: bool) {
+        let change = |left: usize| {
+            Some(if answered { left.saturating_sub(1) } else { left.saturating_add(1) })
+        };
+        let _ = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+    }
+
+    /// Whether far more requests were left than answered.
+    pub(crate) fn is_abused(&self) -> bool {
+        self.left.load(Ordering::Relaxed) > TOLERATED
+    }
+}
+
+/// One request that is being served.
+pub struct Serving(Option<Arc<Connection>>);
+
+impl Serving {
+    /// Notes how it went.
+    pub(crate) fn note(&self, answered: bool) {
+        if let Some(connection) = &self.0 {
+            connection.note(answered);
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.0 {
+            connection.state.send_modify(|state| state.serving = state.serving.saturating_sub(1));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Connection;
+    use super::{Connection, TOLERATED};
     use std::time::Duration;
 
     const SHORT: Duration = Duration::from_millis(5);
@@ -91,22 +139,40 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_serves_is_left_alone() {
         let life = async {
-            Connection::serves();
+            let serving = Connection::serving();
+            drop(Connection::serving());
             tokio::time::sleep(SHORT * 4).await;
-            Connection::rests();
+            drop(serving);
             7
         };
-        assert_eq!(Connection::watched(LONG, LONG, life).await, Some(7));
+        assert_eq!(Connection::watched(SHORT, SHORT, life).await, Some(7));
     }
 
     #[tokio::test]
     async fn a_connection_that_rests_too_long_is_ended() {
         let life = async {
-            Connection::serves();
+            let serving = Connection::serving();
             tokio::task::yield_now().await;
-            Connection::rests();
+            drop(serving);
             std::future::pending::<()>().await;
         };
         assert_eq!(Connection::watched(LONG, SHORT, life).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_leaves_far_more_than_it_reads_is_abused() {
+        let life = async {
+            let connection = Connection::current().expect("watched");
+            for _ in 0..TOLERATED {
+                // Leaving now and then is what clients do.
+                for answered in [false, true, false] {
+                    connection.note(answered);
+                }
+            }
+            assert!(!connection.is_abused());
+            connection.note(false);
+            connection.is_abused()
+        };
+        assert_eq!(Connection::watched(LONG, LONG, life).await, Some(true));
     }
 }

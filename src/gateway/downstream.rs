@@ -28,6 +28,7 @@ pub(crate) struct Downstream<'a> {
     /// The header that may hold the key in the place of `Authorization`.
     key_header: Option<&'static str>,
     begun: bool,
+    answered: bool,
 }
 
 /// Something we say ourselves, complete: a refusal, an error, a list.
@@ -76,6 +77,7 @@ impl<'a> Downstream<'a> {
             dialect: Dialect::Chat,
             key_header: None,
             begun: false,
+            answered: false,
         }
     }
 
@@ -102,12 +104,14 @@ impl<'a> Downstream<'a> {
 
     /// Refuses a head that is too large or that two readers could read differently.
     pub(crate) fn check_framing(&self) -> Result<(), Failure> {
-        let Some(http1) = self.session.as_downstream().as_http1() else { return Ok(()) };
+        let Some(http1) = self.session.as_downstream().as_http1() else {
+            return Ok(framing::http2(&self.head().headers)?);
+        };
         let raw = http1.get_headers_raw_bytes();
         if raw.len() > self.limits.head_bytes {
             return Err(Failure::HeadTooLarge { limit: self.limits.head_bytes });
         }
-        Ok(framing::check(&raw, self.head().version)?)
+        Ok(framing::http1(&raw, self.head().version)?)
     }
 
     /// The key of the request, if it has one that can be read: a bearer key, or the dialect's own. Two
@@ -248,6 +252,11 @@ impl<'a> Downstream<'a> {
         self.begun
     }
 
+    /// Whether the client was there when its answer began.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.answered
+    }
+
     /// Sends something we say ourselves, whole.
     pub(crate) async fn send(&mut self, reply: Reply) -> Result<(), Failure> {
         if !reply.retry {
@@ -275,8 +284,7 @@ impl<'a> Downstream<'a> {
         let mut response = self.response(head)?;
         response.insert_header(header::TRANSFER_ENCODING, "chunked").map_err(gone)?;
         response.insert_header(header::CACHE_CONTROL, "no-cache").map_err(gone)?;
-        self.begun = true;
-        self.session.write_response_header(Box::new(response), false).await.map_err(gone)
+        self.write_head(response, false).await
     }
 
     /// Goes on with a streamed answer of the upstream.
@@ -305,8 +313,7 @@ impl<'a> Downstream<'a> {
         if has_body {
             response.insert_header(header::TRANSFER_ENCODING, "chunked").map_err(gone)?;
         }
-        self.begun = true;
-        self.session.write_response_header(Box::new(response), !has_body).await.map_err(gone)?;
+        self.write_head(response, !has_body).await?;
         Ok(has_body)
     }
 
@@ -335,12 +342,18 @@ impl<'a> Downstream<'a> {
         if !bodiless {
             response.insert_header(header::CONTENT_LENGTH, body.len()).map_err(gone)?;
         }
-        self.begun = true;
         let last = bodiless || body.is_empty();
-        self.session.write_response_header(Box::new(response), last).await.map_err(gone)?;
+        self.write_head(response, last).await?;
         if !last {
             self.session.write_response_body(Some(body), true).await.map_err(gone)?;
         }
+        Ok(())
+    }
+
+    async fn write_head(&mut self, head: ResponseHeader, is_last: bool) -> Result<(), Failure> {
+        self.begun = true;
+        self.session.write_response_header(Box::new(head), is_last).await.map_err(gone)?;
+        self.answered = true;
         Ok(())
     }
 

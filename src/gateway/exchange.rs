@@ -30,8 +30,8 @@ use crate::tenant::Tenant;
 use crate::wire::{Asked, Dialect, History, Passage, Request, Terms};
 
 /// Answers one request, whatever it takes.
-pub(crate) async fn run(gateway: &Gateway, mut downstream: Downstream<'_>) {
-    if let Err(failure) = admit(gateway, &mut downstream).await {
+pub(crate) async fn run(gateway: &Gateway, downstream: &mut Downstream<'_>) {
+    if let Err(failure) = admit(gateway, downstream).await {
         // Whatever failed before an exchange began has no tenant, and no record.
         let _ = downstream.fail(&failure).await;
     }

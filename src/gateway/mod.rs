@@ -6,7 +6,7 @@
 //! hook is synchronous, the request's head is at the upstream before its body has been read, and the
 //! response's head is at the client before the response's body has been judged.
 //!
-//! Only `proxy`, `upstream`, `downstream` and `framing` touch pingora's types.
+//! Only `proxy`, `upstream`, `downstream`, `framing` and `tls` touch pingora's types.
 
 mod coding;
 mod connection;
@@ -22,10 +22,12 @@ mod passthrough;
 mod proxy;
 mod route;
 mod settings;
+mod tls;
 mod upstream;
 
 pub(crate) use connection::Connection;
 pub use passthrough::{Passthrough, PassthroughFault};
 pub use proxy::{Gateway, Parts};
 pub use settings::{Limits, UpstreamSettings, WINDOW_BYTES};
+pub use tls::{Authorities, Identity, TlsFault};
 pub use upstream::{UpstreamFault, Upstreams};

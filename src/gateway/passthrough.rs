@@ -197,6 +197,7 @@ mod tests {
             url: url.parse().unwrap(),
             models: GlobSet::empty(),
             credential: None,
+            authorities: None,
             connect_timeout: Duration::from_secs(1),
             read_timeout: Duration::from_secs(1),
         }

@@ -12,7 +12,7 @@ use pingora_proxy::{ProxyHttp, Session};
 
 use crate::audit::AuditLog;
 use crate::enforce::holdback;
-use crate::gateway::connection::Connection;
+use crate::gateway::connection::{Connection, Serving};
 use crate::gateway::downstream::Downstream;
 use crate::gateway::exchange;
 use crate::gateway::passthrough::Passthrough;
@@ -95,30 +95,45 @@ impl Gateway {
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    type CTX = ();
+    /// Keeps the connection from counting as idle; gone with the request, also when it panics.
+    type CTX = Option<Serving>;
 
-    fn new_ctx(&self) -> Self::CTX {}
+    fn new_ctx(&self) -> Self::CTX {
+        None
+    }
 
     /// None of pingora's modules: its response compression passes bytes on when it cannot read them.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, _ctx: &mut ()) -> Result<()> {
+    async fn early_request_filter(
+        &self,
+        session: &mut Session,
+        serving: &mut Self::CTX,
+    ) -> Result<()> {
         // Without this, a connection that has served one request may idle for ever, and dribble its
         // next head for ever, too.
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(self.limits.idle.as_secs().max(1)));
         }
-        Connection::serves();
+        *serving = Some(Connection::serving());
         Ok(())
     }
 
-    async fn request_filter(&self, session: &mut Session, _ctx: &mut ()) -> Result<bool> {
-        exchange::run(self, Downstream::new(session, &self.limits)).await;
-        Connection::rests();
+    async fn request_filter(&self, session: &mut Session, serving: &mut Self::CTX) -> Result<bool> {
+        let mut downstream = Downstream::new(session, &self.limits);
+        exchange::run(self, &mut downstream).await;
+        // What follows, such as the rest of a body that nobody read, is on the client's own time.
+        if let Some(serving) = serving.take() {
+            serving.note(downstream.has_answered());
+        }
         Ok(true)
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, _ctx: &mut ()) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        _ctx: &mut Self::CTX,
+    ) -> Result<Box<HttpPeer>> {
         // Every exchange is answered in `request_filter`; whatever came here would pass unjudged.
         Error::e_explain(ErrorType::InternalError, "nothing goes to an upstream this way")
     }

@@ -9,6 +9,7 @@ use http::Uri;
 /// About how much text a guard reads at once: what a text costs has to be known before anybody cuts it
 /// into tokens, and four bytes are a token, more or less.
 pub const WINDOW_BYTES: usize = 4 << 10;
+use crate::gateway::tls::Authorities;
 
 /// The bounds of one exchange and one connection. What happens at each is written beside it.
 #[derive(Clone, Debug)]
@@ -33,6 +34,10 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// Open client connections; above, new ones wait to be accepted.
     pub connections: usize,
+    /// Open connections of one client, by its address; above, new ones are closed at once.
+    pub connections_per_client: usize,
+    /// Open streams of one connection of HTTP/2; above, new ones are refused.
+    pub streams: usize,
     /// How long exchanges may go on after a stop was asked for; then they are cut.
     pub grace: Duration,
 }
@@ -49,6 +54,8 @@ impl Default for Limits {
             idle: Duration::from_secs(60),
             write_timeout: Duration::from_secs(30),
             connections: 8192,
+            connections_per_client: 1024,
+            streams: 100,
             grace: Duration::from_secs(30),
         }
     }
@@ -65,6 +72,8 @@ pub struct UpstreamSettings {
     pub models: GlobSet,
     /// Sent as bearer credential in place of the client's own; `None` passes on the client's.
     pub credential: Option<String>,
+    /// Who vouches for an `https` upstream; `None` leaves it to those that the system trusts.
+    pub authorities: Option<Authorities>,
     /// How long connecting may take, TLS included.
     pub connect_timeout: Duration,
     /// How long the upstream may stay silent, before its response and within it.

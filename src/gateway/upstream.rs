@@ -5,11 +5,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora_core::connectors::ConnectorOptions;
 use pingora_core::connectors::http::Connector;
 use pingora_core::prelude::HttpPeer;
+use pingora_core::protocols::ALPN;
 use pingora_core::protocols::http::client::HttpSession;
+use pingora_core::{BError, ErrorType, RetryType};
 use pingora_http::{RequestHeader, ResponseHeader};
 use thiserror::Error;
 
@@ -18,12 +20,18 @@ use crate::gateway::downstream::{self, Along};
 use crate::gateway::inspect::Cleared;
 use crate::gateway::passthrough::{self, Passthrough};
 use crate::gateway::settings::UpstreamSettings;
+use crate::gateway::tls::Authorities;
 use crate::wire::Request;
 
 /// Idle connections kept to all upstreams together.
 const POOL: usize = 256;
 /// How long an idle connection is kept.
 const POOL_IDLE: Duration = Duration::from_secs(60);
+/// Streams on one connection of HTTP/2 to an upstream; for more, a further one is opened.
+const STREAMS: u32 = 64;
+/// What a stream may hold that nobody has read. A connection may hold that of all its streams, so
+/// that a client who does not read stops its own stream and nobody else's.
+const WINDOW: u32 = 256 << 10;
 /// How long resolved addresses are used before the name is looked up again.
 const ADDRESSES: Duration = Duration::from_secs(30);
 
@@ -66,7 +74,8 @@ pub struct Upstreams {
 impl Upstreams {
     /// Upstreams in the order of the configuration: the first that serves a model gets it.
     pub fn new(settings: Vec<UpstreamSettings>) -> Self {
-        let upstreams = settings.into_iter().map(Upstream::new).collect();
+        let upstreams =
+            (0..).zip(settings).map(|(number, one)| Upstream::new(number, one)).collect();
         let connector = Connector::new(Some(ConnectorOptions::new(POOL)));
         Self { upstreams, connector }
     }
@@ -140,8 +149,9 @@ impl Upstreams {
         self.send(upstream, head, body).await
     }
 
-    /// One attempt; a second only where a kept connection turns out to be closed before a single
-    /// byte of an answer, which a server may do at any time. It sends the same bytes.
+    /// One attempt; another only where a kept connection turns out to be closed before a single byte
+    /// of an answer, which a server may do at any time, or where the upstream says that it has not
+    /// looked at the request. It sends the same bytes.
     async fn send(
         &self,
         upstream: &Upstream,
@@ -149,20 +159,32 @@ impl Upstreams {
         body: Bytes,
     ) -> Result<Response, UpstreamFault> {
         let peer = upstream.peer().await?;
+        let mut is_first = true;
         loop {
             // On the heap: pingora's connecting is large, and rare beside what goes on around it.
-            let connecting = Box::pin(self.connector.get_http_session(&peer));
-            let (session, reused) =
-                connecting.await.map_err(|error| UpstreamFault::Unreachable(error.to_string()))?;
+            let connecting = Box::pin(self.connector.get_http_session(&peer)).await;
+            let (session, reused) = match connecting {
+                Ok(connected) => connected,
+                // A kept connection of HTTP/2 that takes no more streams: nothing has been sent.
+                Err(error) if is_first && error.etype() == &ErrorType::H2Error => {
+                    is_first = false;
+                    continue;
+                }
+                Err(error) => return Err(UpstreamFault::Unreachable(error.to_string())),
+            };
             let mut response = Response { session, decoding: Decoding::of([])?, finished: false };
             response.session.set_read_timeout(Some(upstream.settings.read_timeout));
             response.session.set_write_timeout(Some(upstream.settings.read_timeout));
-            match response.ask(&head, &body).await {
-                Ok(()) => return Ok(response),
-                Err(fault @ UpstreamFault::TimedOut(_)) => return Err(fault),
-                Err(_) if reused => {}
-                Err(fault) => return Err(fault),
+            let Err(error) = response.ask(&head, &body).await else {
+                return response.checked();
+            };
+            if matches!(error.etype(), ErrorType::H2Downgrade | ErrorType::InvalidH2) {
+                self.connector.prefer_h1(&peer);
             }
+            if !response.may_be_asked_again(&error, reused, is_first) {
+                return Err(broken(error));
+            }
+            is_first = false;
         }
     }
 
@@ -180,13 +202,16 @@ impl Upstreams {
 
 /// One model provider.
 pub(crate) struct Upstream {
+    /// Its place in the configuration. Connections of one are never used for another, which may trust
+    /// other authorities.
+    number: u64,
     settings: UpstreamSettings,
     addresses: Mutex<Option<(Instant, SocketAddr)>>,
 }
 
 impl Upstream {
-    fn new(settings: UpstreamSettings) -> Self {
-        Self { settings, addresses: Mutex::new(None) }
+    fn new(number: u64, settings: UpstreamSettings) -> Self {
+        Self { number, settings, addresses: Mutex::new(None) }
     }
 
     /// Its name.
@@ -200,7 +225,8 @@ impl Upstream {
     }
 
     fn host(&self) -> &str {
-        self.settings.url.host().unwrap_or_default()
+        let host = self.settings.url.host().unwrap_or_default();
+        host.trim_start_matches('[').trim_end_matches(']')
     }
 
     fn is_tls(&self) -> bool {
@@ -260,7 +286,15 @@ impl Upstream {
     async fn peer(&self) -> Result<HttpPeer, UpstreamFault> {
         let address = self.address().await?;
         let mut peer = HttpPeer::new(address, self.is_tls(), self.host().to_owned());
+        peer.group_key = self.number;
         let options = &mut peer.options;
+        if self.is_tls() {
+            options.alpn = ALPN::H2H1;
+        }
+        options.ca = self.settings.authorities.as_ref().map(Authorities::roots);
+        options.max_h2_streams = STREAMS as usize;
+        options.h2_stream_window_size = Some(WINDOW);
+        options.h2_connection_window_size = Some(WINDOW * STREAMS);
         options.connection_timeout = Some(self.settings.connect_timeout);
         options.total_connection_timeout = Some(self.settings.connect_timeout);
         options.idle_timeout = Some(POOL_IDLE);
@@ -274,8 +308,7 @@ impl Upstream {
         {
             return Ok(address);
         }
-        let name = self.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let lookup = tokio::net::lookup_host((name, self.port()));
+        let lookup = tokio::net::lookup_host((self.host(), self.port()));
         let found = tokio::time::timeout(self.settings.connect_timeout, lookup)
             .await
             .map_err(|_| UpstreamFault::TimedOut("looking up its name".to_owned()))?
@@ -308,23 +341,42 @@ pub(crate) enum Kind {
 }
 
 impl Response {
-    async fn ask(&mut self, head: &RequestHeader, body: &Bytes) -> Result<(), UpstreamFault> {
-        let has_body = !body.is_empty();
-        self.session.write_request_header(Box::new(head.clone())).await.map_err(unreachable)?;
-        if has_body {
-            self.session.write_request_body(body.clone(), true).await.map_err(unreachable)?;
+    async fn ask(&mut self, head: &RequestHeader, body: &Bytes) -> Result<(), BError> {
+        let sent = self.tell(head, body).await;
+        // An upstream that does not want the rest of a request may have answered already.
+        if matches!(&sent, Err(error) if is_timeout(error)) {
+            return sent;
         }
-        self.session.finish_request_body().await.map_err(unreachable)?;
+        let read = self.read_head().await;
+        sent.and(read)
+    }
+
+    async fn tell(&mut self, head: &RequestHeader, body: &Bytes) -> Result<(), BError> {
+        self.session.write_request_header(Box::new(head.clone())).await?;
+        if !body.is_empty() {
+            self.session.write_request_body(body.clone(), true).await?;
+        }
+        self.session.finish_request_body().await
+    }
+
+    async fn read_head(&mut self) -> Result<(), BError> {
         loop {
-            self.session.read_response_header().await.map_err(broken)?;
-            if !self.status().is_informational() {
-                break;
-            }
-            if self.status() == http::StatusCode::SWITCHING_PROTOCOLS {
-                return Err(UpstreamFault::Unreadable("it switched protocols unasked".to_owned()));
+            self.session.read_response_header().await?;
+            let status = self.status();
+            // Over HTTP/2, what comes before the answer is skipped by `h2`.
+            let is_last = matches!(self.session, HttpSession::H2(_));
+            if is_last || !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+                return Ok(());
             }
         }
-        Ok(())
+    }
+
+    /// The same answer, if its head is one that we can take.
+    fn checked(self) -> Result<Self, UpstreamFault> {
+        if self.status().is_informational() {
+            return Err(UpstreamFault::Unreadable("it switched protocols unasked".to_owned()));
+        }
+        Ok(self)
     }
 
     /// Has the body taken out of its content encodings.
@@ -332,6 +384,22 @@ impl Response {
         let headers = self.head().map(|head| head.headers.get_all(header::CONTENT_ENCODING));
         self.decoding = Decoding::of(headers.into_iter().flatten())?;
         Ok(self)
+    }
+
+    /// Whether the upstream cannot have acted on a request that failed so. A connection of HTTP/2
+    /// serves on after a failure, so it gets a second chance and no third.
+    fn may_be_asked_again(&self, error: &BError, reused: bool, is_first: bool) -> bool {
+        match &self.session {
+            HttpSession::H2(_) if error.etype() == &ErrorType::InvalidH2 => false,
+            HttpSession::H2(_) => {
+                is_first
+                    && match error.retry {
+                        RetryType::Decided(again) => again,
+                        RetryType::ReusedOnly => reused,
+                    }
+            }
+            _ => reused && !is_timeout(error),
+        }
     }
 
     fn head(&self) -> Option<&ResponseHeader> {
@@ -342,8 +410,8 @@ impl Response {
         self.head()?.headers.get(name)?.to_str().ok()
     }
 
-    pub(crate) fn status(&self) -> http::StatusCode {
-        self.head().map_or(http::StatusCode::BAD_GATEWAY, |head| head.status)
+    pub(crate) fn status(&self) -> StatusCode {
+        self.head().map_or(StatusCode::BAD_GATEWAY, |head| head.status)
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -438,27 +506,18 @@ fn insert(head: &mut RequestHeader, name: HeaderName, value: &str) -> Result<(),
     head.insert_header(name, value).map_err(unsendable)
 }
 
-fn unsendable(error: pingora_core::BError) -> UpstreamFault {
+fn unsendable(error: BError) -> UpstreamFault {
     UpstreamFault::Unreachable(error.to_string())
 }
 
-fn unreachable(error: pingora_core::BError) -> UpstreamFault {
-    by_type(error, UpstreamFault::Unreachable)
-}
-
-fn broken(error: pingora_core::BError) -> UpstreamFault {
-    by_type(error, UpstreamFault::Broken)
-}
-
-fn by_type(
-    error: pingora_core::BError,
-    otherwise: impl FnOnce(String) -> UpstreamFault,
-) -> UpstreamFault {
-    use pingora_core::ErrorType;
-    match error.etype() {
-        ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
-            UpstreamFault::TimedOut(error.to_string())
-        }
-        _ => otherwise(error.to_string()),
+fn broken(error: BError) -> UpstreamFault {
+    if is_timeout(&error) {
+        UpstreamFault::TimedOut(error.to_string())
+    } else {
+        UpstreamFault::Broken(error.to_string())
     }
+}
+
+fn is_timeout(error: &BError) -> bool {
+    matches!(error.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout)
 }

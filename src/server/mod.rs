@@ -4,7 +4,10 @@
 //! would fork signals, runtimes and a grace period that sleeps to its end even when nothing is going
 //! on. What it offers beyond that, services and listeners, works on any tokio runtime.
 
+mod clients;
 mod demo;
+mod front;
+mod streams;
 
 pub use demo::{DEMO_MODELS, DemoServer};
 
@@ -17,24 +20,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{HeaderValue, Response, StatusCode, header};
 use parking_lot::Mutex;
-use pingora_core::apps::HttpServerApp as _;
 use pingora_core::apps::ServerApp;
 use pingora_core::apps::http_app::ServeHttp;
-use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::ShutdownWatch;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::services::Service as _;
 use pingora_core::services::listening::Service;
-use pingora_proxy::HttpProxy;
 use thiserror::Error;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::admin::{self, AdminState};
 use crate::audit::{AuditError, AuditLog};
 use crate::config::Settings;
-use crate::gateway::{Connection, Gateway, Limits, Parts, Upstreams};
+use crate::gateway::{Gateway, Identity, Limits, Parts, Upstreams};
 use crate::guard::Guard;
+use crate::server::front::Front;
 use crate::telemetry::Metrics;
 
 /// Why a gateway cannot serve.
@@ -55,12 +56,23 @@ pub enum ServeError {
     },
 }
 
+/// Where a gateway listens, and as whom.
+pub struct Addresses {
+    /// Of the guarded API.
+    pub data: SocketAddr,
+    /// Of the admin plane.
+    pub admin: SocketAddr,
+    /// The certificate of the guarded API; without one it speaks clear text.
+    pub identity: Option<Identity>,
+}
+
 /// A gateway that listens. Dropped, it stops accepting; [`Server::drain`] stops it gently.
 pub struct Server {
     /// Where the guarded API listens.
     pub data: SocketAddr,
     /// Where the admin plane listens.
     pub admin: SocketAddr,
+    scheme: &'static str,
     shutdown: watch::Sender<bool>,
     open: watch::Receiver<usize>,
     grace: Duration,
@@ -97,7 +109,9 @@ impl Server {
             limits: settings.limits.clone(),
             holdback: settings.holdback,
         });
-        Self::start(settings.listen, settings.admin, gateway, settings.limits, state)
+        let addresses =
+            Addresses { data: settings.listen, admin: settings.admin, identity: settings.identity };
+        Self::start(addresses, gateway, settings.limits, state)
     }
 
     /// Binds both listeners and serves on the current runtime.
@@ -106,8 +120,7 @@ impl Server {
     ///
     /// When an address cannot be bound.
     pub fn start(
-        data: SocketAddr,
-        admin: SocketAddr,
+        addresses: Addresses,
         gateway: Gateway,
         limits: Limits,
         state: AdminState,
@@ -118,14 +131,20 @@ impl Server {
         let mut proxy = pingora_proxy::http_proxy(&conf, gateway);
         proxy.handle_init_modules();
         let grace = limits.grace;
-        let slots = Semaphore::new(limits.connections);
-        let front = Front { proxy: Arc::new(proxy), limits, slots, open: count };
+        let Addresses { data, admin, identity } = addresses;
+        let scheme = if identity.is_some() { "https" } else { "http" };
+        let front = Front::new(proxy, identity.as_ref(), limits, count);
         let fault = |plane, address| move |cause| ServeError::Listen { plane, address, cause };
         let data =
             listen("gateway", data, front, watching.clone()).map_err(fault("guarded API", data))?;
         let admin = listen("admin", admin, Admin { state }, watching)
             .map_err(fault("admin plane", admin))?;
-        Ok(Self { data, admin, shutdown, open, grace })
+        Ok(Self { data, admin, scheme, shutdown, open, grace })
+    }
+
+    /// The base URL of the guarded API.
+    pub fn url(&self) -> String {
+        format!("{}://{}/v1", self.scheme, self.data)
     }
 
     /// Stops accepting, lets what is going on end within the grace period, and returns; at once when
@@ -134,52 +153,6 @@ impl Server {
         self.shutdown.send_replace(true);
         let ended = self.open.wait_for(|open| *open == 0);
         tokio::time::timeout(self.grace, ended).await.is_ok()
-    }
-}
-
-/// The data plane: every connection counted, bounded and watched, then handed to pingora.
-struct Front {
-    proxy: Arc<HttpProxy<Gateway>>,
-    limits: Limits,
-    slots: Semaphore,
-    open: watch::Sender<usize>,
-}
-
-#[async_trait]
-impl ServerApp for Front {
-    async fn process_new(
-        self: &Arc<Self>,
-        stream: Stream,
-        shutdown: &ShutdownWatch,
-    ) -> Option<Stream> {
-        let _open = Open::count(&self.open);
-        let _slot = self.slots.acquire().await.ok()?;
-        let first = self.limits.head_deadline;
-        let between = self.limits.idle + self.limits.head_deadline;
-        Connection::watched(first, between, self.proxy.process_new(stream, shutdown))
-            .await
-            .flatten()
-    }
-
-    async fn cleanup(&self) {
-        // Connections that idle between two requests are let go.
-        self.proxy.http_cleanup().await;
-    }
-}
-
-/// One open connection, for as long as this lives.
-struct Open<'a>(&'a watch::Sender<usize>);
-
-impl<'a> Open<'a> {
-    fn count(open: &'a watch::Sender<usize>) -> Self {
-        open.send_modify(|open| *open += 1);
-        Self(open)
-    }
-}
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.0.send_modify(|open| *open = open.saturating_sub(1));
     }
 }
 

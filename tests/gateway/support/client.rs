@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use crate::support::tls;
 
 pub(crate) const KEY: &str = "test-key";
 
@@ -37,14 +39,25 @@ impl Answer {
 }
 
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffered: Vec<u8>,
 }
+
+/// A connection, in clear text or not.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the gateway listens");
-        Self { stream, buffered: Vec::new() }
+        Self { stream: Box::new(stream), buffered: Vec::new() }
+    }
+
+    /// A client that speaks HTTP/1.1 in TLS.
+    pub(crate) async fn secure(address: SocketAddr) -> Self {
+        let stream = tls::connect(address, &["http/1.1"]).await.expect("a handshake");
+        Self { stream: Box::new(stream), buffered: Vec::new() }
     }
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {

@@ -11,10 +11,12 @@ use tempfile::TempDir;
 use wardgate::admin::AdminState;
 use wardgate::audit::{self, AuditLog, Durability};
 use wardgate::enforce::holdback;
-use wardgate::gateway::{Gateway, Limits, Parts, Passthrough, UpstreamSettings, Upstreams};
+use wardgate::gateway::{
+    Authorities, Gateway, Identity, Limits, Parts, Passthrough, UpstreamSettings, Upstreams,
+};
 use wardgate::guard::{self, Guard, Lane, Scripted, Seen};
 use wardgate::policy::compile;
-use wardgate::server::Server;
+use wardgate::server::{Addresses, Server};
 use wardgate::taxonomy::Taxonomy;
 use wardgate::telemetry::Metrics;
 use wardgate::tenant::{Entry, KeyDigest, Snapshot, Tenant, TenantId, Tenants};
@@ -22,6 +24,7 @@ use wardgate::verdict::Unscored;
 use wardgate::wire::inquiry::Endpoint;
 
 use crate::support::client::KEY;
+use crate::support::tls;
 use crate::support::upstream::{self, Upstream};
 
 const POLICY: &str = r#"
@@ -40,11 +43,17 @@ pub(crate) struct Setup {
     pub(crate) policy: String,
     pub(crate) limits: Limits,
     pub(crate) credential: Option<String>,
+    /// Who the gateway is to its clients; without it, it speaks clear text.
+    pub(crate) identity: Option<Identity>,
     /// Where requests go; the recording upstream unless said otherwise.
     pub(crate) upstream: Option<SocketAddr>,
     /// Methods and paths that nobody judges.
     pub(crate) passthroughs: Vec<(&'static str, &'static str)>,
     pub(crate) endpoints: Vec<Endpoint>,
+    /// The same as a whole URL.
+    pub(crate) url: Option<String>,
+    /// Who vouches for it.
+    pub(crate) authorities: Option<Authorities>,
 }
 
 pub(crate) struct TestGateway {
@@ -77,14 +86,32 @@ impl TestGateway {
         Self::start_with(upstream, |setup| setup.limits = limits).await
     }
 
+    /// One that speaks TLS, whose provider says that all is fine.
+    pub(crate) async fn secure(limits: Limits) -> Self {
+        let upstream = Upstream::answering(upstream::json(&upstream::completion(&["fine"]))).await;
+        Self::secure_before(upstream, limits).await
+    }
+
+    /// One that speaks TLS.
+    pub(crate) async fn secure_before(upstream: Upstream, limits: Limits) -> Self {
+        Self::start_with(upstream, |setup| {
+            setup.limits = limits;
+            setup.identity = Some(tls::identity());
+        })
+        .await
+    }
+
     pub(crate) async fn start_with(upstream: Upstream, change: impl FnOnce(&mut Setup)) -> Self {
         let mut setup = Setup {
             policy: POLICY.to_owned(),
             limits: Limits::default(),
             credential: None,
+            identity: None,
             upstream: None,
             passthroughs: Vec::new(),
             endpoints: Vec::new(),
+            url: None,
+            authorities: None,
         };
         change(&mut setup);
         let script = script();
@@ -105,13 +132,15 @@ impl TestGateway {
         })
         .expect("a log");
         let address = setup.upstream.unwrap_or(upstream.address);
+        let url = setup.url.unwrap_or_else(|| format!("http://{address}/v1"));
         let mut models = GlobSetBuilder::new();
         models.add(Glob::new("m").expect("a glob"));
         let mock = UpstreamSettings {
             name: "mock".to_owned(),
-            url: format!("http://{address}/v1").parse().expect("a URL"),
+            url: url.parse().expect("a URL"),
             models: models.build().expect("globs"),
             credential: setup.credential,
+            authorities: setup.authorities,
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(30),
         };
@@ -139,7 +168,8 @@ impl TestGateway {
             holdback: holdback::Settings::default(),
         });
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let server = Server::start(any, any, gateway, setup.limits, state).expect("it listens");
+        let addresses = Addresses { data: any, admin: any, identity: setup.identity };
+        let server = Server::start(addresses, gateway, setup.limits, state).expect("it listens");
         let (data, admin) = (server.data, server.admin);
         Self { data, admin, upstream, audit, seen, server: Some(server), folder }
     }

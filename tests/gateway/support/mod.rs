@@ -2,6 +2,9 @@
 
 pub(crate) mod client;
 pub(crate) mod gateway;
+pub(crate) mod http2;
+pub(crate) mod secure;
 pub(crate) mod speech;
 pub(crate) mod strict;
+pub(crate) mod tls;
 pub(crate) mod upstream;
