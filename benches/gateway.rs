@@ -347,7 +347,7 @@ fn wardgate(upstream: SocketAddr, guard: Guard) -> (SocketAddr, (Server, TempDir
         holdback: holdback::Settings::default(),
     });
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let addresses = Addresses { data: any, admin: any, identity: None };
+    let addresses = Addresses { data: any, admin: any, identity: None, admin_key: None };
     let server = Server::start(addresses, gateway, limits, state).expect("it listens");
     (server.data, (server, folder))
 }

@@ -18,6 +18,15 @@ pub struct AdminState {
     pub upstreams: usize,
 }
 
+/// Whether the data plane takes requests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// It does.
+    Serving,
+    /// It was told to stop, and lets what is going on end.
+    Draining,
+}
+
 /// An answer of the admin plane.
 pub struct Answer {
     /// The HTTP status.
@@ -33,10 +42,10 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Answers one path: `/healthz` says that the process lives, `/readyz` whether it can do its work,
 /// `/metrics` how it does. Everything else is 404.
-pub fn answer(path: &str, state: &AdminState) -> Answer {
+pub fn answer(path: &str, state: &AdminState, stage: Stage) -> Answer {
     match path {
         "/healthz" => Answer { status: 200, content_type: TEXT, body: "ok\n".to_owned() },
-        "/readyz" => readiness(state),
+        "/readyz" => readiness(state, stage),
         "/metrics" => {
             let Work { computed, reused } = state.guard.work();
             state.metrics.guard_tokens(computed, reused);
@@ -48,8 +57,21 @@ pub fn answer(path: &str, state: &AdminState) -> Answer {
     }
 }
 
-fn readiness(state: &AdminState) -> Answer {
+/// Whether a path is open to everybody where the others ask for a key: the two that say no more than
+/// how the gateway is, to whatever looks after it.
+pub fn is_open(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz")
+}
+
+/// What whoever shows no key is told.
+pub fn unauthorized() -> Answer {
+    let body = "this needs the admin plane's key, as `Authorization: Bearer KEY`\n".to_owned();
+    Answer { status: 401, content_type: TEXT, body }
+}
+
+fn readiness(state: &AdminState, stage: Stage) -> Answer {
     let parts = [
+        ("data plane", stage == Stage::Serving),
         ("guard", state.guard.is_ready()),
         ("upstreams", state.upstreams > 0),
         ("audit", state.audit.is_healthy()),

@@ -15,6 +15,7 @@ pub(super) struct File {
     pub(super) listen: Spanned<String>,
     #[serde(default = "admin")]
     pub(super) admin: Spanned<String>,
+    pub(super) admin_key: Option<FromEnv>,
     pub(super) policies: Option<Spanned<PathBuf>>,
     #[serde(default)]
     pub(super) guard: Guard,
@@ -107,9 +108,12 @@ pub(super) struct FromEnv {
 pub(super) struct Limits {
     pub(super) request_bytes: Option<Spanned<u64>>,
     pub(super) windows: Option<Spanned<u64>>,
+    pub(super) all_request_bytes: Option<Spanned<u64>>,
     pub(super) response_bytes: Option<Spanned<u64>>,
     pub(super) head_deadline_ms: Option<Spanned<u64>>,
     pub(super) body_deadline_ms: Option<Spanned<u64>>,
+    pub(super) min_rate: Option<Spanned<u64>>,
+    pub(super) read_timeout_ms: Option<Spanned<u64>>,
     pub(super) idle_ms: Option<Spanned<u64>>,
     pub(super) write_timeout_ms: Option<Spanned<u64>>,
     pub(super) connections: Option<Spanned<u64>>,

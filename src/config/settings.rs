@@ -31,6 +31,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where the admin plane listens.
     pub admin: SocketAddr,
+    /// Who may look at the admin plane; without one, everybody.
+    pub admin_key: Option<KeyDigest>,
     /// The certificate of the guarded API; without one it speaks clear text.
     pub identity: Option<gateway::Identity>,
     /// Which model judges.
@@ -194,13 +196,17 @@ impl Reading<'_> {
                     "`admin` is where `listen` is; give the admin plane its own",
                 );
             }
-            if !admin.ip().is_loopback() {
-                let what = "the admin plane has no authentication, and this address is not a \
-                            loopback one; make sure that nobody else reaches it";
+            if !admin.ip().is_loopback() && file.admin_key.is_none() {
+                let what = "the admin plane asks nobody who he is, and this address is not a loopback \
+                            one; set `admin_key`, or make sure that nobody else reaches it";
                 let warning = self.at(&file.admin, what);
                 self.warnings.push(warning);
             }
         }
+        let admin_key = match &file.admin_key {
+            Some(key) => self.secret(key).map(|key| KeyDigest::of(&key)),
+            None => None,
+        };
         let identity = file.tls.as_ref().and_then(|tls| self.identity(tls));
         let (model, engine, guard) = self.guard(&file.guard);
         let policies = self.policies(file.policies.as_ref(), &model.taxonomy());
@@ -218,6 +224,7 @@ impl Reading<'_> {
         Some(Settings {
             listen: listen?,
             admin: admin?,
+            admin_key,
             identity,
             model,
             engine,
@@ -690,7 +697,21 @@ impl Reading<'_> {
 
     fn limits(&mut self, written: &Limits) -> gateway::Limits {
         let default = gateway::Limits::default();
+        if let (Some(one), Some(all)) = (&written.request_bytes, &written.all_request_bytes)
+            && one.get_ref() > all.get_ref()
+        {
+            let (one, all) = (one.get_ref(), all.get_ref());
+            let what = format!(
+                "`all_request_bytes` is {all}, less than the {one} of one request; raise it"
+            );
+            self.whole(&format!("[limits] {what}"));
+        }
         gateway::Limits {
+            all_request_bytes: self.count(
+                "all_request_bytes",
+                &written.all_request_bytes,
+                default.all_request_bytes,
+            ),
             request_bytes: self.count(
                 "request_bytes",
                 &written.request_bytes,
@@ -711,6 +732,12 @@ impl Reading<'_> {
                 "body_deadline_ms",
                 &written.body_deadline_ms,
                 default.body_deadline,
+            ),
+            min_rate: self.count("min_rate", &written.min_rate, default.min_rate),
+            read_timeout: self.millis(
+                "read_timeout_ms",
+                &written.read_timeout_ms,
+                default.read_timeout,
             ),
             idle: self.millis("idle_ms", &written.idle_ms, default.idle),
             write_timeout: self.millis(

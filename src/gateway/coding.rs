@@ -23,6 +23,8 @@ const FREE: u64 = 1 << 20;
 const ZSTD_WINDOW: u32 = 23;
 /// The longest distance that gzip looks back, as a power of two.
 const GZIP_WINDOW: u8 = 15;
+/// The longest distance that br looks back, as a power of two.
+const BROTLI_WINDOW: u32 = 24;
 
 /// Why a body is not taken out of its codings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
@@ -96,6 +98,11 @@ impl Decoding {
         Ok(Self { layers, taken: 0, given: 0 })
     }
 
+    /// What the decoders may hold of what came out, so as to look back at it.
+    pub(crate) fn window(&self) -> usize {
+        self.layers.iter().map(Layer::window).sum()
+    }
+
     /// Takes the next bytes of the body, and gives what comes out of them.
     pub(crate) fn push(&mut self, mut bytes: Bytes) -> Result<Bytes, CodingFault> {
         if self.layers.is_empty() {
@@ -119,6 +126,14 @@ impl Decoding {
 }
 
 impl Layer {
+    fn window(&self) -> usize {
+        match &self.decoder {
+            Decoder::Inflate(_) => 1 << GZIP_WINDOW,
+            Decoder::Brotli(_) => 1 << BROTLI_WINDOW,
+            Decoder::Zstd(_) => 1 << ZSTD_WINDOW,
+        }
+    }
+
     fn of(name: &str) -> Result<Self, CodingFault> {
         let decoder = match name {
             "gzip" => Decoder::Inflate(Decompress::new_gzip(GZIP_WINDOW)),

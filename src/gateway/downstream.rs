@@ -1,7 +1,7 @@
 //! The client's side of an exchange: reads within bounds, writes, notices a client that leaves.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, header};
@@ -12,6 +12,8 @@ use crate::gateway::coding::Decoding;
 use crate::gateway::failure::Failure;
 use crate::gateway::framing;
 use crate::gateway::inspect::Cleared;
+use crate::gateway::memory::Held;
+use crate::gateway::pace::Pace;
 use crate::gateway::passthrough::{self, Passthrough};
 use crate::gateway::settings::Limits;
 use crate::wire::Dialect;
@@ -21,6 +23,10 @@ use crate::wire::field::is_id;
 pub(crate) struct Downstream<'a> {
     session: &'a mut Session,
     limits: &'a Limits,
+    /// What the body of the request takes.
+    held: Held<'a>,
+    /// How the client takes its answer.
+    pace: Pace,
     /// Headers of ours that every answer of this exchange carries.
     stamps: Vec<(&'static str, String)>,
     /// In which errors are told; that of chat until it is known what is asked.
@@ -65,7 +71,7 @@ impl Reply {
 }
 
 impl<'a> Downstream<'a> {
-    pub(crate) fn new(session: &'a mut Session, limits: &'a Limits) -> Self {
+    pub(crate) fn new(session: &'a mut Session, limits: &'a Limits, held: Held<'a>) -> Self {
         session.set_write_timeout(Some(limits.write_timeout));
         // A second request on the connection waits for its turn instead of looking like a client
         // that misbehaves and leaves.
@@ -73,6 +79,8 @@ impl<'a> Downstream<'a> {
         Self {
             session,
             limits,
+            held,
+            pace: Pace::new(limits.min_rate, limits.write_timeout),
             stamps: Vec::new(),
             dialect: Dialect::Chat,
             key_header: None,
@@ -187,29 +195,40 @@ impl<'a> Downstream<'a> {
         {
             return Err(Failure::ClientGone);
         }
-        let mut body = BytesMut::new();
-        let read = async {
-            loop {
-                match self.session.as_downstream_mut().read_request_body().await {
-                    Ok(Some(chunk)) => {
-                        let chunk = decoding.push(chunk)?;
-                        if body.len().saturating_add(chunk.len()) > limit {
-                            return Err(Failure::BodyTooLarge { limit });
-                        }
-                        body.extend_from_slice(&chunk);
-                    }
-                    Ok(None) => return Ok(decoding.end()?),
-                    Err(error) => {
-                        tracing::debug!(%error, "request body");
-                        return Err(Failure::BodyBroken);
-                    }
-                }
-            }
-        };
-        match tokio::time::timeout(self.limits.body_deadline, read).await {
-            Ok(done) => done.map(|()| body.freeze()),
-            Err(_) => Err(Failure::BodyTooSlow),
+        // For as long as it decodes.
+        let mut windows = self.held.beside();
+        if !windows.take(decoding.window()) {
+            return Err(Failure::Overloaded);
         }
+        let mut pace = Pace::new(self.limits.min_rate, self.limits.read_timeout);
+        let begun = Instant::now();
+        let mut body = BytesMut::new();
+        loop {
+            let asked = Instant::now();
+            let left = self.limits.body_deadline.saturating_sub(begun.elapsed());
+            let reading = self.session.as_downstream_mut().read_request_body();
+            let chunk = tokio::time::timeout(left.min(pace.left()), reading)
+                .await
+                .map_err(|_| Failure::BodyTooSlow)?;
+            let chunk = chunk.map_err(|error| {
+                tracing::debug!(%error, "request body");
+                Failure::BodyBroken
+            })?;
+            let Some(chunk) = chunk else { break };
+            pace.took(asked.elapsed(), chunk.len());
+            let chunk = decoding.push(chunk)?;
+            if body.len().saturating_add(chunk.len()) > limit {
+                return Err(Failure::BodyTooLarge { limit });
+            }
+            if !self.held.take(chunk.len()) {
+                // For the others, before a word is said.
+                self.held.give_back();
+                return Err(Failure::Overloaded);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        decoding.end()?;
+        Ok(body.freeze())
     }
 
     /// The credential and the few headers that go along on a path where nobody judges anything.
@@ -294,10 +313,7 @@ impl<'a> Downstream<'a> {
 
     /// Puts words of ours into a streamed answer.
     pub(crate) async fn write_ours(&mut self, bytes: Bytes) -> Result<(), Failure> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        self.session.write_response_body(Some(bytes), false).await.map_err(gone)
+        self.write_body(bytes, false).await
     }
 
     /// Begins an answer that nobody judges. Whether there is more to it than its head.
@@ -336,6 +352,15 @@ impl<'a> Downstream<'a> {
         self.session.set_keepalive(None);
     }
 
+    /// Gives up on a client that is not there any more. Over HTTP/2 pingora would end the answer as if it
+    /// were whole.
+    pub(crate) async fn abandon(&mut self) {
+        self.close_after();
+        if self.session.as_downstream().as_http2().is_some() {
+            self.session.as_downstream_mut().shutdown().await;
+        }
+    }
+
     async fn write_whole(&mut self, head: Head, body: Bytes) -> Result<(), Failure> {
         let bodiless = is_bodiless(head.status);
         let mut response = self.response(head)?;
@@ -344,8 +369,23 @@ impl<'a> Downstream<'a> {
         }
         let last = bodiless || body.is_empty();
         self.write_head(response, last).await?;
-        if !last {
-            self.session.write_response_body(Some(body), true).await.map_err(gone)?;
+        if last { Ok(()) } else { self.write_body(body, true).await }
+    }
+
+    async fn write_body(&mut self, bytes: Bytes, is_last: bool) -> Result<(), Failure> {
+        /// So much at a time, so that the time for one write suffices for it.
+        const PIECE: usize = 64 << 10;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let piece = rest.split_to(rest.len().min(PIECE));
+            let (asked, length) = (Instant::now(), piece.len());
+            let ends = is_last && rest.is_empty();
+            let writing = self.session.write_response_body(Some(piece), ends);
+            match tokio::time::timeout(self.pace.left(), writing).await {
+                Ok(written) => written.map_err(gone)?,
+                Err(_) => return Err(Failure::ClientGone),
+            }
+            self.pace.took(asked.elapsed(), length);
         }
         Ok(())
     }

@@ -331,6 +331,7 @@ impl<'a> Exchange<'a> {
         tracing::info!(exchange = self.id, %failure, "failed");
         let words = failure.words();
         if matches!(failure, Failure::ClientGone) {
+            downstream.abandon().await;
             return Ending { outcome: failure.outcome(), status: words.status };
         }
         if !matches!(failure, Failure::Audit(_)) {

@@ -31,6 +31,8 @@ pub(crate) enum Failure {
     Coding(#[from] CodingFault),
     #[error("the request body is over {limit} bytes")]
     BodyTooLarge { limit: usize },
+    #[error("all request bodies together are over their bound")]
+    Overloaded,
     #[error("the request body did not arrive in time")]
     BodyTooSlow,
     #[error("the request body broke off or was framed badly")]
@@ -133,6 +135,12 @@ impl Failure {
             Self::BodyTooLarge { limit } => {
                 caller(413, "body_too_large", format!("the request body is over {limit} bytes"))
             }
+            Self::Overloaded => ours(
+                503,
+                "overloaded",
+                "this gateway holds as many request bodies as it can; try again",
+                true,
+            ),
             Self::BodyTooSlow => {
                 caller(408, "body_too_slow", "the request body did not arrive in time".to_owned())
             }
@@ -224,6 +232,7 @@ impl Failure {
                 | Self::BodyBroken
                 | Self::BodyTooSlow
                 | Self::BodyTooLarge { .. }
+                | Self::Overloaded
                 | Self::Coding(CodingFault::Bomb | CodingFault::Broken)
         )
     }
@@ -246,6 +255,7 @@ impl Failure {
             | Self::Header { .. }
             | Self::Coding(_)
             | Self::BodyTooLarge { .. }
+            | Self::Overloaded
             | Self::BodyTooSlow
             | Self::BodyBroken
             | Self::Malformed(_)

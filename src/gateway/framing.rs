@@ -13,8 +13,9 @@
 //! | the body is as long as was said | what is more begins the next request | `h2` resets the stream |
 //! | the transfer coding is `chunked` or none, and not beside a length | here, 400 | none: `h2` resets the stream |
 //! | one `Host` | here, 400 | pingora, 400; one beside `:authority` must say the same |
-//! | the target is a path, without spaces or control characters | pingora, 400 | pingora, 400 or a reset |
-//! | the target is a route, byte for byte | `route`, 404 | `route`, 404; what follows a `#` is not seen |
+//! | the target holds no control characters | pingora, 400 | pingora resets the stream, for a space too |
+//! | the target has no fragment, which parsers cut off | here, 400 | `h2` cuts it off unseen; it goes nowhere |
+//! | the target is a route, byte for byte | `route`, 404 | `route`, 404 |
 //! | no upgrade, no tunnel | here, 400; pingora, 405 for CONNECT | the same; `h2` resets an extended CONNECT |
 //! | `Connection` names nothing that frames | here, 400 | `h2` resets a stream with any `Connection` |
 //! | the only expectation is `100-continue` | here, 400 | here, 400; met by nothing, so clients go on by themselves |
@@ -40,6 +41,9 @@ pub(crate) enum FramingFault {
     /// More than one Content-Length, or one that is not plain digits.
     #[error("Content-Length must be given once, in decimal digits")]
     ContentLength,
+    /// A fragment, which parsers cut off.
+    #[error("the request target has a fragment; send it without `#` and what follows")]
+    Fragment,
     /// A transfer coding that is not exactly `chunked`.
     #[error("the only transfer coding taken here is `chunked`, once")]
     TransferCoding,
@@ -68,6 +72,10 @@ pub(crate) fn http1(raw: &[u8], version: http::Version) -> Result<(), FramingFau
             return Err(FramingFault::BareLineFeed);
         }
         previous = *byte;
+    }
+    let target = raw.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+    if target.contains(&b'#') {
+        return Err(FramingFault::Fragment);
     }
     let lines = raw.split(|byte| *byte == b'\n').skip(1).filter_map(|line| {
         let line = line.strip_suffix(b"\r").unwrap_or(line);

@@ -18,6 +18,8 @@ mod inquiry;
 mod inspect;
 mod listing;
 mod look;
+mod memory;
+mod pace;
 mod passthrough;
 mod proxy;
 mod route;

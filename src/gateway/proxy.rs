@@ -15,6 +15,7 @@ use crate::enforce::holdback;
 use crate::gateway::connection::{Connection, Serving};
 use crate::gateway::downstream::Downstream;
 use crate::gateway::exchange;
+use crate::gateway::memory::Memory;
 use crate::gateway::passthrough::Passthrough;
 use crate::gateway::route::Route;
 use crate::gateway::settings::Limits;
@@ -55,6 +56,7 @@ pub struct Gateway {
     pub(crate) upstreams: Upstreams,
     endpoints: Vec<Endpoint>,
     pub(crate) passthroughs: Vec<Arc<Passthrough>>,
+    pub(crate) memory: Memory,
     pub(crate) limits: Limits,
     pub(crate) holdback: holdback::Settings,
 }
@@ -71,6 +73,7 @@ impl Gateway {
             upstreams: parts.upstreams,
             endpoints: parts.endpoints,
             passthroughs: parts.passthroughs.into_iter().map(Arc::new).collect(),
+            memory: Memory::of(parts.limits.all_request_bytes),
             limits: parts.limits,
             holdback: holdback::Settings { recall_chars, ..parts.holdback },
         }
@@ -120,7 +123,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, serving: &mut Self::CTX) -> Result<bool> {
-        let mut downstream = Downstream::new(session, &self.limits);
+        let mut downstream = Downstream::new(session, &self.limits, self.memory.hold());
         exchange::run(self, &mut downstream).await;
         // What follows, such as the rest of a body that nobody read, is on the client's own time.
         if let Some(serving) = serving.take() {

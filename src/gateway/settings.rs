@@ -6,10 +6,11 @@ use std::time::Duration;
 use globset::GlobSet;
 use http::Uri;
 
+use crate::gateway::tls::Authorities;
+
 /// About how much text a guard reads at once: what a text costs has to be known before anybody cuts it
 /// into tokens, and four bytes are a token, more or less.
 pub const WINDOW_BYTES: usize = 4 << 10;
-use crate::gateway::tls::Authorities;
 
 /// The bounds of one exchange and one connection. What happens at each is written beside it.
 #[derive(Clone, Debug)]
@@ -21,6 +22,9 @@ pub struct Limits {
     /// Windows that one prompt may need, counted in stretches of [`WINDOW_BYTES`], each text at least
     /// one; above: 413.
     pub windows: usize,
+    /// Bytes of all request bodies together, from their first byte to the end of their exchanges;
+    /// above: 503.
+    pub all_request_bytes: usize,
     /// Bytes of a response that is not streamed; above: 502.
     pub response_bytes: usize,
     /// How long a client may take over one request head, counted from its connecting; then the
@@ -28,9 +32,14 @@ pub struct Limits {
     pub head_deadline: Duration,
     /// How long a client may take over one request body; then 408.
     pub body_deadline: Duration,
+    /// Bytes a second that a client must send of a body, and take of an answer, on the whole.
+    pub min_rate: usize,
+    /// How far the body of a request may fall behind `min_rate`; then 408.
+    pub read_timeout: Duration,
     /// How long a connection may idle between two requests; then it is closed.
     pub idle: Duration,
-    /// How long one write to the client may take; then it counts as gone.
+    /// How long one write to the client may take, and how far taking an answer may fall behind
+    /// `min_rate`; then it counts as gone.
     pub write_timeout: Duration,
     /// Open client connections; above, new ones wait to be accepted.
     pub connections: usize,
@@ -48,9 +57,12 @@ impl Default for Limits {
             head_bytes: 64 << 10,
             request_bytes: 8 << 20,
             windows: 4096,
+            all_request_bytes: 512 << 20,
             response_bytes: 32 << 20,
             head_deadline: Duration::from_secs(15),
             body_deadline: Duration::from_secs(60),
+            min_rate: 500,
+            read_timeout: Duration::from_secs(15),
             idle: Duration::from_secs(60),
             write_timeout: Duration::from_secs(30),
             connections: 8192,

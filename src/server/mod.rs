@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use parking_lot::Mutex;
 use pingora_core::apps::ServerApp;
 use pingora_core::apps::http_app::ServeHttp;
@@ -27,16 +27,18 @@ use pingora_core::server::ShutdownWatch;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::services::Service as _;
 use pingora_core::services::listening::Service;
+use pingora_http::RequestHeader;
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::admin::{self, AdminState};
+use crate::admin::{self, AdminState, Stage};
 use crate::audit::{AuditError, AuditLog};
 use crate::config::Settings;
 use crate::gateway::{Gateway, Identity, Limits, Parts, Upstreams};
 use crate::guard::Guard;
 use crate::server::front::Front;
 use crate::telemetry::Metrics;
+use crate::tenant::KeyDigest;
 
 /// Why a gateway cannot serve.
 #[derive(Debug, Error)]
@@ -64,6 +66,8 @@ pub struct Addresses {
     pub admin: SocketAddr,
     /// The certificate of the guarded API; without one it speaks clear text.
     pub identity: Option<Identity>,
+    /// Who may look at the admin plane, beyond how the gateway is; without one, everybody.
+    pub admin_key: Option<KeyDigest>,
 }
 
 /// A gateway that listens. Dropped, it stops accepting; [`Server::drain`] stops it gently.
@@ -74,6 +78,8 @@ pub struct Server {
     pub admin: SocketAddr,
     scheme: &'static str,
     shutdown: watch::Sender<bool>,
+    /// Dropped last: the admin plane tells how the draining goes.
+    _admin: watch::Sender<bool>,
     open: watch::Receiver<usize>,
     grace: Duration,
 }
@@ -109,8 +115,12 @@ impl Server {
             limits: settings.limits.clone(),
             holdback: settings.holdback,
         });
-        let addresses =
-            Addresses { data: settings.listen, admin: settings.admin, identity: settings.identity };
+        let addresses = Addresses {
+            data: settings.listen,
+            admin: settings.admin,
+            identity: settings.identity,
+            admin_key: settings.admin_key,
+        };
         Self::start(addresses, gateway, settings.limits, state)
     }
 
@@ -127,19 +137,21 @@ impl Server {
     ) -> Result<Self, ServeError> {
         let conf = Arc::new(ServerConf::default());
         let (shutdown, watching) = watch::channel(false);
+        let (admin_shutdown, admin_watching) = watch::channel(false);
         let (count, open) = watch::channel(0);
         let mut proxy = pingora_proxy::http_proxy(&conf, gateway);
         proxy.handle_init_modules();
         let grace = limits.grace;
-        let Addresses { data, admin, identity } = addresses;
+        let Addresses { data, admin, identity, admin_key } = addresses;
         let scheme = if identity.is_some() { "https" } else { "http" };
         let front = Front::new(proxy, identity.as_ref(), limits, count);
         let fault = |plane, address| move |cause| ServeError::Listen { plane, address, cause };
         let data =
             listen("gateway", data, front, watching.clone()).map_err(fault("guarded API", data))?;
-        let admin = listen("admin", admin, Admin { state }, watching)
-            .map_err(fault("admin plane", admin))?;
-        Ok(Self { data, admin, scheme, shutdown, open, grace })
+        let app = Admin { state, key: admin_key, stopping: watching };
+        let admin =
+            listen("admin", admin, app, admin_watching).map_err(fault("admin plane", admin))?;
+        Ok(Self { data, admin, scheme, shutdown, _admin: admin_shutdown, open, grace })
     }
 
     /// The base URL of the guarded API.
@@ -147,7 +159,7 @@ impl Server {
         format!("{}://{}/v1", self.scheme, self.data)
     }
 
-    /// Stops accepting, lets what is going on end within the grace period, and returns; at once when
+    /// Stops accepting on the data plane, lets what is going on end within the grace period, and returns; at once when
     /// nothing is going on. Says whether everything ended by itself.
     pub async fn drain(mut self) -> bool {
         self.shutdown.send_replace(true);
@@ -159,17 +171,32 @@ impl Server {
 /// The admin plane: pingora's plain HTTP server around our answers.
 struct Admin {
     state: AdminState,
+    key: Option<KeyDigest>,
+    stopping: ShutdownWatch,
+}
+
+impl Admin {
+    fn answer(&self, head: &RequestHeader) -> admin::Answer {
+        let path = head.uri.path();
+        if !admin::is_open(path) && !self.is_allowed(head) {
+            return admin::unauthorized();
+        }
+        let stage = if *self.stopping.borrow() { Stage::Draining } else { Stage::Serving };
+        admin::answer(if head.method == Method::GET { path } else { "" }, &self.state, stage)
+    }
+
+    fn is_allowed(&self, head: &RequestHeader) -> bool {
+        let Some(key) = &self.key else { return true };
+        let shown = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let shown = shown.and_then(|shown| shown.strip_prefix("Bearer "));
+        shown.is_some_and(|shown| KeyDigest::of(shown) == *key)
+    }
 }
 
 #[async_trait]
 impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
-        let head = session.req_header();
-        let answer = if head.method == http::Method::GET {
-            admin::answer(head.uri.path(), &self.state)
-        } else {
-            admin::answer("", &self.state)
-        };
+        let answer = self.answer(session.req_header());
         let mut response = Response::new(answer.body.into_bytes());
         *response.status_mut() =
             StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -221,6 +221,7 @@ async fn a_client_that_asks_and_leaves_without_end_is_cut_off() {
         }
         assert!(round < 20, "it may go on for ever");
     }
+    // What it still sends may have the connection reset under the gateway's last words.
     let ended = client.ended().await.expect_err("not in peace");
-    assert_eq!(ended.reason(), Some(h2::Reason::ENHANCE_YOUR_CALM));
+    assert!(ended.is_io() || ended.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM), "{ended}");
 }

@@ -10,13 +10,17 @@
 
 mod support;
 
+mod admin;
 mod annotate;
 mod audit;
 mod block;
 mod completions;
 mod embeddings;
 mod encodings;
+mod exhaustion;
 mod failure;
+mod hostile_http1;
+mod hostile_http2;
 mod http2;
 mod inquiry;
 mod leaving;

@@ -45,6 +45,8 @@ pub(crate) struct Setup {
     pub(crate) credential: Option<String>,
     /// Who the gateway is to its clients; without it, it speaks clear text.
     pub(crate) identity: Option<Identity>,
+    /// Who may look at the admin plane.
+    pub(crate) admin_key: Option<KeyDigest>,
     /// Where requests go; the recording upstream unless said otherwise.
     pub(crate) upstream: Option<SocketAddr>,
     /// Methods and paths that nobody judges.
@@ -107,6 +109,7 @@ impl TestGateway {
             limits: Limits::default(),
             credential: None,
             identity: None,
+            admin_key: None,
             upstream: None,
             passthroughs: Vec::new(),
             endpoints: Vec::new(),
@@ -168,10 +171,21 @@ impl TestGateway {
             holdback: holdback::Settings::default(),
         });
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let addresses = Addresses { data: any, admin: any, identity: setup.identity };
+        let addresses = Addresses {
+            data: any,
+            admin: any,
+            identity: setup.identity,
+            admin_key: setup.admin_key,
+        };
         let server = Server::start(addresses, gateway, setup.limits, state).expect("it listens");
         let (data, admin) = (server.data, server.admin);
         Self { data, admin, upstream, audit, seen, server: Some(server), folder }
+    }
+
+    /// The same, without holding on to the gateway.
+    pub(crate) fn draining(&mut self) -> impl Future<Output = bool> + 'static {
+        let server = self.server.take().expect("not drained yet");
+        server.drain()
     }
 
     /// Waits until every exchange has ended; says whether all did by themselves.

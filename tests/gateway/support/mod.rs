@@ -1,6 +1,7 @@
 //! Real sockets on both sides of a real gateway, with a scripted guard inside.
 
 pub(crate) mod client;
+pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod http2;
 pub(crate) mod secure;
