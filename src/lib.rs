@@ -1,7 +1,7 @@
 //! Wardgate: a guardrail gateway for LLM endpoints.
 //!
-//! A reverse proxy that judges prompts and responses with Llama Guard in its own process, and blocks
-//! or annotates them by a policy per category and per tenant. Every exchange leaves its record. This
+//! A reverse proxy that judges prompts and responses with Llama Guard in its own process, and blocks,
+//! redacts or annotates them by a policy per category and per tenant. Every exchange leaves its record. This
 //! page is the architecture; README.md is for users.
 //!
 //! # The floors
@@ -17,7 +17,7 @@
 //! gateway       the exchange: pingora on one side, our words on the other
 //! admin         health and metrics
 //! evaluate      labelled data -> scores -> curves, thresholds, reports; replays
-//! enforce       what a decision does to bytes: block, annotate, hold back
+//! enforce       what a decision does to bytes: block, redact, annotate, hold back
 //! audit         the record of an exchange, and where it goes
 //! tenant        who asks, under which policy
 //! llama_guard   the guards' families; the in-process engine        [engine: feature candle]
@@ -48,6 +48,8 @@
 //! thread lets Llama Guard read them, and back comes a judgement: scores per category and how much of
 //! the text was covered, or why there are none. Beside it, where the policy has rules on what has a
 //! form, `patterns` look for it. `policy::decide` holds it all against the tenant's rules for prompts.
+//! If the decision is *redact*, `gateway/redact.rs` asks what has to go, every `Passage` says which strings of
+//! the body that is, and what is left is judged anew.
 //! If the decision is *block*, `enforce::block` writes the refusal, and the exchange is over: the upstream
 //! never heard of it. What remains is `Cleared`, the only thing that `upstream` will send. The response
 //! comes back piece by piece: `wire::sse` cuts bytes into events, `wire::delta` reads the delta of every

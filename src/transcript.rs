@@ -71,6 +71,31 @@ pub struct Transcript {
     reading: Reading,
 }
 
+/// What of a text is replaced together, finest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Grain {
+    /// The bytes that somebody points at.
+    Span,
+    /// Whole sentences.
+    Sentence,
+    /// Whole parts.
+    Part,
+}
+
+impl Grain {
+    /// All of them, finest first.
+    pub const ALL: [Self; 3] = [Self::Span, Self::Sentence, Self::Part];
+
+    /// The word for files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Span => "span",
+            Self::Sentence => "sentence",
+            Self::Part => "part",
+        }
+    }
+}
+
 impl Transcript {
     /// A text from the user's side, judged by itself.
     pub fn user(text: impl Into<Arc<str>>) -> Self {

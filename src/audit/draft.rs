@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::audit::log::{AuditError, AuditLog};
 use crate::audit::record::{Outcome, PhaseRecord, millis};
+use crate::policy::Phase;
 
 /// What is known of an exchange from its first moment.
 #[derive(Clone, Debug)]
@@ -33,14 +34,21 @@ pub struct AuditDraft {
     response: Option<PhaseRecord>,
     started: Instant,
     stage: Stage,
+    acted: Acted,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Fresh,
     Opened,
-    Acted,
     Closed,
+}
+
+/// In which phases an action has been carried out.
+#[derive(Default)]
+struct Acted {
+    prompt: bool,
+    response: bool,
 }
 
 /// A model's name is the client's word; what is longer than any name is not kept.
@@ -57,6 +65,7 @@ impl AuditDraft {
             response: None,
             started: Instant::now(),
             stage: Stage::Fresh,
+            acted: Acted::default(),
         }
     }
 
@@ -92,21 +101,25 @@ impl AuditDraft {
         self.response = Some(record);
     }
 
-    /// Writes, once, that an action is carried out while the exchange goes on; returns when the line
-    /// is durable.
+    /// Writes that an action is carried out on a phase while the exchange goes on, once for each phase;
+    /// returns when the line is durable.
     ///
     /// # Errors
     ///
     /// When it cannot be written; then the action may not show.
-    pub async fn act(&mut self) -> Result<(), AuditError> {
+    pub async fn act(&mut self, phase: Phase) -> Result<(), AuditError> {
         self.open()?;
-        if self.stage != Stage::Opened {
+        let (record, acted) = match phase {
+            Phase::Prompt => (&self.prompt, &mut self.acted.prompt),
+            Phase::Response => (&self.response, &mut self.acted.response),
+        };
+        if std::mem::replace(acted, true) || self.stage == Stage::Closed {
             return Ok(());
         }
+        let record = written(record.as_ref());
         let mut fields = self.head();
-        fields.insert("response".to_owned(), written(self.response.as_ref()));
+        fields.insert(phase.as_str().to_owned(), record);
         let seq = self.log.append("acted", fields)?;
-        self.stage = Stage::Acted;
         self.log.durable(seq).await
     }
 

@@ -1,4 +1,4 @@
-//! What a decision does to bytes: block, annotate, hold back.
+//! What a decision does to bytes: block, redact, annotate, hold back.
 //!
 //! Everything here is a function of bytes and findings; who decides, and how bytes travel, is
 //! others' business.
@@ -6,6 +6,8 @@
 pub mod annotate;
 
 pub mod block;
+
+pub mod redact;
 
 pub mod holdback;
 

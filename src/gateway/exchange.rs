@@ -164,6 +164,10 @@ impl<'a> Exchange<'a> {
                 return Ok(Ending { outcome: Outcome::Refused, status });
             }
         };
+        if inspector.has_redacted_prompt() {
+            // Durable before the first byte of what is left leaves.
+            self.draft.act(Phase::Prompt).await?;
+        }
         let asking = upstreams.ask(upstream, &prompt, &along);
         let asked = Instant::now();
         let mut response = downstream.unless_gone(asking).await??;
@@ -222,6 +226,8 @@ impl<'a> Exchange<'a> {
                 let status = status.as_u16();
                 if withheld {
                     self.draft.close(Outcome::Withheld, status).await?;
+                } else if inspector.has_redacted() {
+                    self.draft.act(Phase::Response).await?;
                 }
                 let content_type = inspector.content_type(kind);
                 downstream.deliver(Head { status, content_type, carried }, answer).await?;
@@ -274,7 +280,7 @@ impl<'a> Exchange<'a> {
                     if hold.ended() {
                         self.draft.close(Outcome::Cut, status).await?;
                     } else {
-                        self.draft.act().await?;
+                        self.draft.act(Phase::Response).await?;
                     }
                 }
                 begin(downstream, response, inspector).await?;

@@ -15,12 +15,16 @@ use crate::gateway::downstream::{JSON, Reply};
 use crate::gateway::failure::Failure;
 use crate::gateway::look::look;
 use crate::gateway::proxy::Gateway;
+use crate::gateway::redact::edits;
 use crate::gateway::upstream::{Kind, UpstreamFault};
-use crate::policy::{Action, Decision, Mode, Phase, Style, decide};
+use crate::policy::{Action, Decision, Mode, Phase, Policy, Style, decide};
+use crate::taxonomy::Taxonomy;
 use crate::tenant::Tenant;
 use crate::transcript::Transcript;
 use crate::verdict::{Coverage, Judgement, Unscored};
-use crate::wire::{Answer, Asked, Dialect, Malformed, Moderation, ModerationMode, Request};
+use crate::wire::{
+    Answer, Asked, Dialect, Edit, Malformed, Moderation, ModerationMode, Passage, Request,
+};
 
 /// Something that was judged and may pass, as it is or as it was rewritten.
 ///
@@ -73,6 +77,8 @@ struct Tally {
     windows: u32,
     /// Whether anything was blocked, not only in the record.
     cut: bool,
+    /// Whether anything was redacted, not only in the record.
+    redacted: bool,
     /// What the policy leaves unread.
     passed_over: u64,
 }
@@ -82,6 +88,12 @@ impl Tally {
     fn pass_over(&mut self, units: u64) {
         self.passed_over += units;
         self.judgement.coverage += Coverage { read: 0, total: units };
+    }
+
+    /// Notes that what was to be redacted is blocked: the rest of it may not pass either.
+    fn block(&mut self) {
+        self.cut = true;
+        self.decision.action = Action::Block;
     }
 }
 
@@ -94,7 +106,16 @@ struct Ruled {
 
 impl Ruled {
     fn blocks(&self) -> bool {
-        self.decision.enforced(self.mode) == Action::Block
+        self.enforced() == Action::Block
+    }
+
+    fn enforced(&self) -> Action {
+        self.decision.enforced(self.mode)
+    }
+
+    /// Notes that what was to be redacted is blocked.
+    fn block(&mut self) {
+        self.decision.action = Action::Block;
     }
 
     /// Takes in what was found in a further text of the same choice.
@@ -123,10 +144,24 @@ impl<'a> Inspector<'a> {
         let unread = request.unread().len() as u64;
         self.prompt.pass_over(request.passed_over());
         let ruled = self.judge(Phase::Prompt, request.transcripts(), unread).await;
-        if ruled.blocks() {
-            return Inspected::Refused(self.refuse_prompt(&request, &ruled));
+        if ruled.enforced() < Action::Redact {
+            return Inspected::Cleared(Cleared(request));
         }
-        Inspected::Cleared(Cleared(request))
+        if ruled.enforced() == Action::Redact {
+            if let Some(request) = self.redacted_prompt(&request).await {
+                self.prompt.redacted = true;
+                return Inspected::Cleared(Cleared(request));
+            }
+            self.prompt.block();
+        }
+        Inspected::Refused(self.refuse_prompt(&request, &ruled))
+    }
+
+    /// The prompt without what may not pass, if the rest may.
+    async fn redacted_prompt(&mut self, request: &Request) -> Option<Request> {
+        let removals = self.removals(Phase::Prompt, request.passages()).await?;
+        let request = request.rewritten(&edits(request.passages(), &removals)).ok()?;
+        self.all_pass(Phase::Prompt, request.passages()).await.then_some(request)
     }
 
     /// Judges an answer that came whole. Each choice stands by itself; what is beside the choices,
@@ -145,10 +180,12 @@ impl<'a> Inspector<'a> {
             return Ok(self.words(body, status, &asked.question(0)).await);
         }
         let response = Answer::parse(self.dialect, body).map_err(unreadable)?;
+        let mut edits = Vec::new();
+        let rest: Vec<Passage> = response.rest_passage().into_iter().collect();
         let unread = response.rest_unread().len() as u64;
-        let rest = self.judge(Phase::Response, response.rest_transcripts(), unread).await;
-        if rest.blocks() {
-            let farewell = self.farewell(Phase::Response, &rest);
+        let ruled = self.parts(&rest, unread, &mut edits).await;
+        if ruled.blocks() {
+            let farewell = self.farewell(Phase::Response, &ruled);
             return Ok(match (self.refusal(), block::withhold_all(&response, &farewell)) {
                 (None, Some(withheld)) => Inspected::Cleared(Cleared(withheld)),
                 _ => Inspected::Refused(self.refuse_response(status)),
@@ -157,7 +194,7 @@ impl<'a> Inspector<'a> {
         let mut blocked = Vec::new();
         for choice in response.choices(asked) {
             let unread = choice.unread.len() as u64;
-            let ruled = self.judge(Phase::Response, choice.transcripts(), unread).await;
+            let ruled = self.parts(&choice.passages, unread, &mut edits).await;
             if ruled.blocks() {
                 if let Some(reply) = self.refusal() {
                     return Ok(Inspected::Refused(reply));
@@ -167,6 +204,32 @@ impl<'a> Inspector<'a> {
             // By position: numbers may repeat, and what is told is told choice by choice.
             self.choices.insert(u32::try_from(choice.position).unwrap_or(u32::MAX), ruled);
         }
+        let response = if edits.is_empty() {
+            response
+        } else {
+            let rewritten = response.rewritten(&edits).map_err(unreadable)?;
+            // What is left is judged as it will be read.
+            let rest: Vec<Passage> = rewritten.rest_passage().into_iter().collect();
+            if !self.all_pass(Phase::Response, &rest).await {
+                self.response.block();
+                return Ok(Inspected::Refused(self.refuse_response(status)));
+            }
+            for choice in rewritten.choices(asked) {
+                let is_blocked = blocked.iter().any(|(position, _)| *position == choice.position);
+                if !is_blocked && !self.all_pass(Phase::Response, &choice.passages).await {
+                    self.response.block();
+                    let position = u32::try_from(choice.position).unwrap_or(u32::MAX);
+                    let known = self.choices.remove(&position);
+                    let (Some(mut ruled), None) = (known, self.refusal()) else {
+                        return Ok(Inspected::Refused(self.refuse_response(status)));
+                    };
+                    ruled.block();
+                    blocked.push((choice.position, self.farewell(Phase::Response, &ruled)));
+                    self.choices.insert(position, ruled);
+                }
+            }
+            rewritten
+        };
         let body = if blocked.is_empty() {
             response.bytes().clone()
         } else {
@@ -177,6 +240,23 @@ impl<'a> Inspector<'a> {
             _ => body,
         };
         Ok(Inspected::Cleared(Cleared(body)))
+    }
+
+    /// Judges what stands or falls together in an answer, and notes what is to be replaced in it, so that
+    /// the rest may pass.
+    async fn parts(&mut self, passages: &[Passage], unread: u64, found: &mut Vec<Edit>) -> Ruled {
+        let transcripts = passages.iter().flat_map(Passage::transcripts).collect();
+        let mut ruled = self.judge(Phase::Response, transcripts, unread).await;
+        if ruled.enforced() == Action::Redact {
+            if let Some(removals) = self.removals(Phase::Response, passages).await {
+                self.response.redacted = true;
+                found.extend(edits(passages, &removals));
+            } else {
+                self.response.block();
+                ruled.block();
+            }
+        }
+        ruled
     }
 
     /// Judges an answer that is neither JSON nor events as the words it is.
@@ -190,7 +270,9 @@ impl<'a> Inspector<'a> {
             Ok(text) => (vec![Transcript::agent(Arc::clone(question), text)], 0),
             Err(_) => (Vec::new(), 1),
         };
-        if self.judge(Phase::Response, transcripts, unread).await.blocks() {
+        if self.judge(Phase::Response, transcripts, unread).await.enforced() >= Action::Redact {
+            // Nobody knows what holds such a text together, so nothing is taken out of it.
+            self.response.block();
             return Inspected::Refused(self.refuse_response(status));
         }
         Inspected::Cleared(Cleared(body))
@@ -209,8 +291,13 @@ impl<'a> Inspector<'a> {
         }
         if let Some(mut window) = window {
             let transcripts = std::mem::take(&mut window.transcripts);
-            let ruled = self.judge(Phase::Response, transcripts, window.unread).await;
+            let mut ruled = self.judge(Phase::Response, transcripts, window.unread).await;
             self.response.windows += 1;
+            // Nothing is taken out of a stream: what would be ends it.
+            if ruled.enforced() == Action::Redact {
+                self.response.block();
+                ruled.block();
+            }
             let ruling = if ruled.blocks() { Ruling::Cut } else { Ruling::Pass };
             if ruling == Ruling::Cut && ruled.decision.unscored.is_none() {
                 hold.end_with(window.choice, self.farewell(Phase::Response, &ruled));
@@ -275,16 +362,57 @@ impl<'a> Inspector<'a> {
         let ruled = Ruled { judgement, decision, mode: self.mode(phase) };
         self.count(phase, &ruled);
         self.gateway.metrics.guard(judged.waited, judged.ran);
-        let tally = match phase {
-            Phase::Prompt => &mut self.prompt,
-            Phase::Response => &mut self.response,
-        };
+        let tally = self.tally_mut(phase);
         tally.took += judged.waited + judged.ran;
         tally.cut |= ruled.blocks();
         tally.judgement.absorb(ruled.judgement.clone());
         tally.judgement.condense();
         tally.decision.absorb(ruled.decision.clone());
         ruled
+    }
+
+    /// Takes several sets of texts to the guard, each with a judgement of its own that nothing follows
+    /// from by itself.
+    pub(super) async fn ask_each(
+        &mut self,
+        phase: Phase,
+        sets: Vec<Vec<Transcript>>,
+    ) -> Vec<Judgement> {
+        let patterns = self.policy().rules(phase).patterns.clone();
+        let mut looked = Vec::with_capacity(sets.len());
+        for set in &sets {
+            looked.push(look(patterns.as_ref(), set).await);
+        }
+        let each = self.gateway.guard.judge_each(sets, self.tenant.lane).await;
+        // They wait and run beside one another.
+        let took = each.iter().map(|judged| judged.waited + judged.ran).max();
+        self.tally_mut(phase).took += took.unwrap_or_default();
+        for judged in &each {
+            self.gateway.metrics.guard(judged.waited, judged.ran);
+        }
+        let each = each.into_iter().map(|judged| judged.judgement).zip(looked);
+        each.map(|(mut judgement, looked)| {
+            judgement.absorb(looked);
+            judgement
+        })
+        .collect()
+    }
+
+    /// The rules of the exchange.
+    pub(super) fn policy(&self) -> &Policy {
+        &self.tenant.policy
+    }
+
+    /// The categories of its guard, and of what it looks for.
+    pub(super) fn taxonomy(&self) -> &Taxonomy {
+        self.policy().taxonomy()
+    }
+
+    fn tally_mut(&mut self, phase: Phase) -> &mut Tally {
+        match phase {
+            Phase::Prompt => &mut self.prompt,
+            Phase::Response => &mut self.response,
+        }
     }
 
     fn count(&self, phase: Phase, ruled: &Ruled) {
@@ -313,6 +441,16 @@ impl<'a> Inspector<'a> {
     /// Whether anything of the response was kept back.
     pub(crate) fn has_cut(&self) -> bool {
         self.response.cut
+    }
+
+    /// Whether anything of the prompt was redacted.
+    pub(crate) fn has_redacted_prompt(&self) -> bool {
+        self.prompt.redacted
+    }
+
+    /// Whether anything of the response was redacted.
+    pub(crate) fn has_redacted(&self) -> bool {
+        self.response.redacted
     }
 
     /// The record of the prompt's phase.

@@ -22,6 +22,7 @@ mod memory;
 mod pace;
 mod passthrough;
 mod proxy;
+mod redact;
 mod route;
 mod settings;
 mod tls;

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -188,6 +189,25 @@ impl Guard {
             // The runtime is shutting down.
             Err(_) => lost.into_iter().map(|each| (each, Err(Unscored::GuardDown))).collect(),
         }
+    }
+
+    /// Judges several sets of texts beside one another, each with a judgement of its own.
+    pub async fn judge_each(&self, sets: Vec<Vec<Transcript>>, lane: Lane) -> Vec<Judged> {
+        let asked = sets.into_iter().map(|set| Box::pin(self.judge(set, lane)));
+        let mut asked: Vec<_> = asked.collect();
+        let mut judged: Vec<Option<Judged>> = asked.iter().map(|_| None).collect();
+        std::future::poll_fn(|context| {
+            for (asked, judged) in asked.iter_mut().zip(&mut judged) {
+                if judged.is_none()
+                    && let Poll::Ready(done) = asked.as_mut().poll(context)
+                {
+                    *judged = Some(done);
+                }
+            }
+            if judged.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        judged.into_iter().flatten().collect()
     }
 
     /// What the guard is.

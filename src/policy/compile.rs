@@ -11,11 +11,12 @@ use toml::de::DeTable;
 use crate::policy::block;
 use crate::policy::file::{Faults, Table};
 use crate::policy::rule::{
-    Action, Annotate, CategoryRule, FailureMode, History, Mode, Phase, PhaseRules, Policy,
-    Thresholds,
+    Action, Annotate, CATEGORY, CategoryRule, FailureMode, History, Mode, Phase, PhaseRules,
+    Policy, Thresholds,
 };
 use crate::policy::wanted::{Wanted, covers};
 use crate::taxonomy::{Category, Taxonomy};
+use crate::transcript::Grain;
 use crate::verdict::Score;
 
 /// How many hex digits of the source's digest make a version.
@@ -116,7 +117,7 @@ struct Reading {
     allowed: Vec<(String, Range<usize>)>,
 }
 
-const TOP: [&str; 11] = [
+const TOP: [&str; 12] = [
     "name",
     "description",
     "mode",
@@ -124,6 +125,7 @@ const TOP: [&str; 11] = [
     "block",
     "history",
     "allow",
+    "placeholder",
     "unscored",
     "unsafe",
     "category",
@@ -132,6 +134,8 @@ const TOP: [&str; 11] = [
 const ANNOTATE: [(&str, Annotate); 3] =
     [("off", Annotate::Off), ("headers", Annotate::Headers), ("body", Annotate::Body)];
 const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
+const GRAINS: [(&str, Grain); 3] =
+    [("span", Grain::Span), ("sentence", Grain::Sentence), ("part", Grain::Part)];
 const HISTORY: [(&str, History); 2] = [("all", History::All), ("latest", History::Latest)];
 const FAILURE: [(&str, FailureMode); 2] =
     [("block", FailureMode::Closed), ("allow", FailureMode::Open)];
@@ -152,6 +156,7 @@ impl Reading {
             self.allowed = allow.strings("fields", &mut self.faults);
         }
         let allowed = self.allowed.iter().map(|(name, _)| name.clone()).collect();
+        let placeholder = self.placeholder(root);
         let mut prompt = self.phase(root, Phase::Prompt, &wanted);
         let mut response = self.phase(root, Phase::Response, &wanted);
         self.whole_tables(root, &wanted);
@@ -185,6 +190,7 @@ impl Reading {
             block,
             history,
             allowed,
+            placeholder,
             prompt,
             response,
         })
@@ -200,6 +206,21 @@ impl Reading {
             self.oddities.note(place, what, remedy);
         }
         history
+    }
+
+    fn placeholder(&mut self, root: &Table<'_, '_>) -> String {
+        const LONGEST: usize = 200;
+        let default = || format!("[redacted: {CATEGORY}]");
+        let Some((words, place)) = root.string("placeholder", &mut self.faults) else {
+            return default();
+        };
+        if words.len() > LONGEST || words.chars().any(char::is_control) {
+            let what = "`placeholder` is long, or holds control characters";
+            let remedy =
+                format!("write one line of at most {LONGEST} bytes, such as {}", default());
+            self.faults.note(place, what, remedy);
+        }
+        words
     }
 
     fn name(&mut self, root: &Table<'_, '_>) -> Option<String> {
@@ -353,13 +374,14 @@ impl Reading {
 
     fn thresholds(&mut self, parent: &Table<'_, '_>, key: &str) -> Option<Thresholds> {
         let table = parent.table(key, &mut self.faults)?;
-        table.only(&["annotate", "redact", "block"], &mut self.faults);
+        table.only(&["annotate", "redact", "block", "grain"], &mut self.faults);
         let annotate = self.threshold(&table, Action::Annotate);
         let redact = self.threshold(&table, Action::Redact);
         let block = self.threshold(&table, Action::Block);
-        if let Some((_, place)) = &redact {
-            let what = format!("`{}` is not yet carried out", table.below("redact"));
-            self.faults.note(place.clone(), what, "use annotate or block until it is");
+        let grain = table.word("grain", &GRAINS, &mut self.faults);
+        if grain.is_some() && redact.is_none() {
+            let what = format!("`{}` says nothing without `redact`", table.below("grain"));
+            self.oddities.note(table.place(), what, "add a threshold, or take it out");
         }
         let score = |written: Option<(Score, Range<usize>)>| written.map(|(score, _)| score);
         let (annotate, redact, block) = (score(annotate), score(redact), score(block));
@@ -368,7 +390,7 @@ impl Reading {
             let what = format!("the thresholds of `{}` fall", parent.below(key));
             self.faults.note(table.place(), what, "a stricter action needs a higher threshold");
         }
-        Some(Thresholds { annotate, redact, block })
+        Some(Thresholds { annotate, redact, block, grain })
     }
 
     fn threshold(

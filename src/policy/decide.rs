@@ -6,7 +6,7 @@
 use serde::{Serialize, Serializer};
 
 use crate::policy::rule::{Action, FailureMode, Mode, Phase, PhaseRules, Policy};
-use crate::transcript::Reading;
+use crate::transcript::{Grain, Reading};
 use crate::verdict::{Judgement, Score, Scores, Unscored};
 
 /// The strictest action that applies, and what led to it.
@@ -35,6 +35,9 @@ pub struct Fired {
     /// In which reading of the text that score was found.
     #[serde(skip_serializing_if = "Reading::is_faithful")]
     pub reading: Reading,
+    /// What the rule has redacted together, where it says so.
+    #[serde(skip)]
+    pub grain: Option<Grain>,
 }
 
 fn word<S: Serializer>(action: &Action, serializer: S) -> Result<S::Ok, S::Error> {
@@ -86,14 +89,14 @@ pub fn decide(judgement: &Judgement, policy: &Policy, phase: Phase) -> Decision 
         let reading = scores.reading;
         let excepted = without_excepted(scores, rules);
         if let Some((action, threshold)) = rules.unsafe_.reached(excepted) {
-            let (on, score) = ("unsafe".to_owned(), excepted);
-            decision.note(Fired { on, action, threshold, score, reading });
+            let (on, score, grain) = ("unsafe".to_owned(), excepted, rules.unsafe_.grain);
+            decision.note(Fired { on, action, threshold, score, reading, grain });
         }
         for rule in &rules.categories {
             let score = scores.category(rule.category);
             if let Some((action, threshold)) = rule.thresholds.reached(score) {
-                let on = rule.code.clone();
-                decision.note(Fired { on, action, threshold, score, reading });
+                let (on, grain) = (rule.code.clone(), rule.thresholds.grain);
+                decision.note(Fired { on, action, threshold, score, reading, grain });
             }
         }
     }
@@ -102,8 +105,8 @@ pub fn decide(judgement: &Judgement, policy: &Policy, phase: Phase) -> Decision 
         for rule in rules {
             let (score, reading) = (span.score, Reading::default());
             if let Some((action, threshold)) = rule.thresholds.reached(score) {
-                let on = rule.code.clone();
-                decision.note(Fired { on, action, threshold, score, reading });
+                let (on, grain) = (rule.code.clone(), rule.thresholds.grain);
+                decision.note(Fired { on, action, threshold, score, reading, grain });
             }
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::patterns::Patterns;
 use crate::policy::block::Block;
 use crate::taxonomy::{Category, Taxonomy};
+use crate::transcript::Grain;
 use crate::verdict::Score;
 
 /// Which side of an exchange is judged.
@@ -106,6 +107,8 @@ pub struct Thresholds {
     pub redact: Option<Score>,
     /// From here on: block.
     pub block: Option<Score>,
+    /// What is redacted together; what nobody says is spans where there are any, else sentences.
+    pub grain: Option<Grain>,
 }
 
 impl Thresholds {
@@ -151,6 +154,9 @@ pub struct PhaseRules {
     pub patterns: Option<Arc<Patterns>>,
 }
 
+/// What stands for the categories in a placeholder.
+pub(super) const CATEGORY: &str = "{category}";
+
 /// A tenant's compiled rules.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Policy {
@@ -164,6 +170,7 @@ pub struct Policy {
     pub(super) block: Block,
     pub(super) history: History,
     pub(super) allowed: Vec<String>,
+    pub(super) placeholder: String,
     pub(super) prompt: PhaseRules,
     pub(super) response: PhaseRules,
 }
@@ -217,6 +224,11 @@ impl Policy {
     /// The categories it works with: its guard's, and behind them those of the patterns it looks for.
     pub fn taxonomy(&self) -> &Taxonomy {
         &self.taxonomy
+    }
+
+    /// What stands in the place of what was redacted for these categories.
+    pub fn placeholder(&self, categories: &str) -> String {
+        self.placeholder.replace(CATEGORY, categories)
     }
 
     /// The rules of one phase.

@@ -114,7 +114,8 @@ impl Answer {
     /// It cannot be read any more, which is no reason to send it.
     pub fn rewritten(&self, edits: &[Edit]) -> Result<Self, Malformed> {
         let mut value = self.value.clone();
-        rewrite::apply(&mut value, edits, self.table());
+        let table = self.whole().map_or(self.table(), |(table, _)| table);
+        rewrite::apply(&mut value, edits, table);
         Self::parse(self.dialect, Bytes::from(value.to_string()))
     }
 

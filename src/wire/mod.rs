@@ -97,7 +97,7 @@ pub use frame::Frame;
 pub use malformed::Malformed;
 pub use messages::MessageFrame;
 pub use moderation::{Moderation, ModerationMode, moderated, moderation_error, moderation_result};
-pub use passage::{Edit, Grain, Passage};
+pub use passage::{Edit, Passage};
 pub use request::Request;
 pub(crate) use responses::Repeats;
 pub use responses::ResponseFrame;

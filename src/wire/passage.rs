@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::transcript::Transcript;
+use crate::transcript::{Grain, Transcript};
 use crate::wire::field::Piece;
 use crate::wire::nested::{Free, Kind, free_of};
 use crate::wire::sentences::sentences;
@@ -57,17 +57,6 @@ pub(crate) struct Source {
     pub(crate) place: Pointer,
     /// Where it stands in what its run has said so far, where its dialect repeats itself.
     pub(crate) said_at: Option<crate::wire::field::SaidAt>,
-}
-
-/// What is replaced together.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Grain {
-    /// The bytes that somebody points at.
-    Span,
-    /// Whole sentences.
-    Sentence,
-    /// Whole strings.
-    Part,
 }
 
 /// Words in the place of a stretch of a string.

@@ -30,6 +30,7 @@ mod moderation;
 mod passthrough;
 mod patterns;
 mod prompt;
+mod redact;
 mod response;
 mod responses;
 mod secure_upstream;

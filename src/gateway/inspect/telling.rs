@@ -62,7 +62,7 @@ impl Inspector<'_> {
     }
 
     fn phrased(&self, judgement: &Judgement, decision: &Decision, blocked: bool) -> Phrased {
-        let results = results(&self.found(judgement, decision, Action::Block));
+        let results = results(&self.found(judgement, decision, Action::Redact));
         Phrased { results, blocked }
     }
 
@@ -122,7 +122,7 @@ impl Inspector<'_> {
         {
             return answer;
         }
-        let findings = self.found(&ruled.judgement, &ruled.decision, Action::Block);
+        let findings = self.found(&ruled.judgement, &ruled.decision, Action::Redact);
         Reply::json(400, block::refuse_prompt(self.dialect, block, &findings))
     }
 
@@ -145,7 +145,7 @@ impl Inspector<'_> {
 
     /// How an answer, or a choice of it, ends that is blocked.
     pub(super) fn farewell(&self, phase: Phase, ruled: &Ruled) -> Farewell {
-        let findings = self.found(&ruled.judgement, &ruled.decision, Action::Block);
+        let findings = self.found(&ruled.judgement, &ruled.decision, Action::Redact);
         let farewell = block::farewell(self.tenant.policy.block(), phase, &findings);
         let is_told = self.tenant.policy.annotate() == Annotate::Body;
         let has_choices = matches!(self.dialect, Dialect::Chat | Dialect::Completions);
@@ -170,7 +170,7 @@ impl Inspector<'_> {
             return None;
         }
         let (judgement, decision) = (&self.response.judgement, &self.response.decision);
-        let findings = self.found(judgement, decision, Action::Block);
+        let findings = self.found(judgement, decision, Action::Redact);
         Some(Reply::json(400, block::refuse_answer(self.dialect, block, &findings)))
     }
 
