@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
+use crate::cli::engine::WhichGuard;
+
 /// Times a part of the gateway on this machine.
 #[derive(Subcommand)]
 pub(super) enum Bench {
@@ -20,13 +22,9 @@ pub(super) struct Guard {
     /// The guard of this gateway.toml.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// `embedded`, or the folder of a guard; instead of the one in --config.
-    #[arg(long, value_name = "GUARD")]
-    guard: Option<String>,
-    /// The family of the guard in --guard, where its folder does not tell.
-    #[arg(long, value_name = "FAMILY", requires = "guard")]
-    family: Option<String>,
-    /// Say it as JSON.
+    #[command(flatten)]
+    which: WhichGuard,
+    /// Prints one JSON object.
     #[arg(long)]
     json: bool,
 }
@@ -41,7 +39,7 @@ impl Bench {
 impl Guard {
     #[cfg(not(feature = "candle"))]
     fn run(self) -> Result<ExitCode> {
-        let Self { config: _, guard: _, family: _, json: _ } = self;
+        let Self { config: _, which: _, json: _ } = self;
         anyhow::bail!("this build has no engine; build it with its default features")
     }
 
@@ -50,21 +48,14 @@ impl Guard {
         use anyhow::Context;
 
         use crate::cli::{check, engine};
-        use crate::config::{self, GuardModel};
+        use crate::config;
         use crate::llama_guard::EngineSettings;
 
         let settings = match &self.config {
             Some(path) => Some(config::load(path, &check::env)?.settings),
             None => None,
         };
-        let model = match (self.guard.as_deref(), &settings) {
-            (Some("embedded"), _) | (None, None) => GuardModel::Embedded,
-            (Some(folder), _) => {
-                GuardModel::in_folder(PathBuf::from(folder), self.family.as_deref())
-                    .with_context(|| format!("the guard in {folder} could not be loaded"))?
-            }
-            (None, Some(settings)) => settings.model.clone(),
-        };
+        let model = self.which.model(settings.as_ref())?;
         let settings = settings.map_or_else(EngineSettings::default, |settings| settings.engine);
         let guard = engine::load(&model, &settings)
             .with_context(|| format!("{} could not be loaded", engine::place(&model)))?;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use crate::cli::engine::WhichGuard;
 use crate::cli::{check, engine, output};
 use crate::config::{self, GuardModel, Settings};
 use crate::guard::{self, Guard, Lane};
@@ -36,12 +37,8 @@ pub(super) struct Classify {
     /// A gateway.toml whose guard judges.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The guard: `embedded`, or a folder with config.json, *.safetensors and tokenizer.json.
-    #[arg(long)]
-    guard: Option<String>,
-    /// How the model in that folder is asked, such as `llama-guard-3-8b`, where the folder does not tell.
-    #[arg(long, requires = "guard")]
-    family: Option<String>,
+    #[command(flatten)]
+    which: WhichGuard,
     /// The policy that decides: a shipped one by name, or a file.
     #[arg(long, default_value = "default")]
     policy: String,
@@ -76,7 +73,7 @@ impl Classify {
             None => None,
         };
         // What is wrong with the question shows before a large guard is loaded.
-        let model = self.model(settings.as_ref())?;
+        let model = self.which.model(settings.as_ref())?;
         let policy = self.policy(settings.as_ref(), &model.taxonomy())?;
         let asked = self.asked()?;
         let guard = start(model, settings)?;
@@ -93,16 +90,6 @@ impl Classify {
         }
         self.report(&guard, &judgement, &policy, asked.phase, ms)?;
         Ok(ExitCode::SUCCESS)
-    }
-
-    /// The model of --guard, or of --config, or the embedded one.
-    fn model(&self, settings: Option<&Settings>) -> Result<GuardModel> {
-        match self.guard.as_deref() {
-            None => Ok(settings.map_or(GuardModel::Embedded, |settings| settings.model.clone())),
-            Some("embedded") => Ok(GuardModel::Embedded),
-            Some(folder) => GuardModel::in_folder(PathBuf::from(folder), self.family.as_deref())
-                .with_context(|| format!("the guard in {folder} could not be loaded")),
-        }
     }
 
     /// The policy of this name, of --config or shipped, or the one in this file.

@@ -1,12 +1,38 @@
 //! Which model judges, brought up as a guard.
 
-use anyhow::Result;
+use std::path::PathBuf;
 
-use crate::config::GuardModel;
+use anyhow::{Context as _, Result};
+use clap::Args;
+
+use crate::config::{self, GuardModel};
 use crate::guard::{Guard, Settings};
 use crate::llama_guard::EngineSettings;
 #[cfg(feature = "candle")]
 use crate::llama_guard::{self, Family, LlamaGuard, LoadFault};
+
+/// Which guard judges, instead of the one of --config.
+#[derive(Args)]
+pub(super) struct WhichGuard {
+    /// The guard: `embedded`, or a folder with config.json, *.safetensors and tokenizer.json.
+    #[arg(long)]
+    guard: Option<String>,
+    /// How the model in that folder is asked, such as `llama-guard-3-8b`, where the folder does not tell.
+    #[arg(long, requires = "guard")]
+    family: Option<String>,
+}
+
+impl WhichGuard {
+    /// The model of --guard, or of --config, or the embedded one.
+    pub(super) fn model(&self, settings: Option<&config::Settings>) -> Result<GuardModel> {
+        match self.guard.as_deref() {
+            None => Ok(settings.map_or(GuardModel::Embedded, |settings| settings.model.clone())),
+            Some("embedded") => Ok(GuardModel::Embedded),
+            Some(folder) => GuardModel::in_folder(PathBuf::from(folder), self.family.as_deref())
+                .with_context(|| format!("the guard in {folder} could not be loaded")),
+        }
+    }
+}
 
 /// Loads a model and starts its guard; says on stderr what the guard is not.
 #[cfg(feature = "candle")]
@@ -15,8 +41,6 @@ pub(super) fn start(
     engine: EngineSettings,
     settings: &Settings,
 ) -> Result<Guard> {
-    use anyhow::Context;
-
     use crate::cli::output;
     use crate::guard::{Classifier, LoadError};
 

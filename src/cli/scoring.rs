@@ -8,8 +8,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::cli::{self, check, output};
-use crate::config::{self, GuardModel};
+use crate::cli::engine::{self, WhichGuard};
+use crate::cli::{check, output};
+use crate::config;
 use crate::evaluate::data::{Dataset, Mapping};
 use crate::evaluate::{self, Endpoint, Judge, Ran, Rows, Scores};
 use crate::guard::{self, Lane};
@@ -27,14 +28,10 @@ pub(super) struct Scoring {
     /// A gateway.toml whose guard judges.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The guard: `embedded`, or a folder with config.json, *.safetensors and tokenizer.json.
-    #[arg(long, conflicts_with = "url")]
-    guard: Option<String>,
-    /// How the model in that folder is asked, such as `llama-guard-3-8b`, where the folder does not tell.
-    #[arg(long, requires = "guard")]
-    family: Option<String>,
+    #[command(flatten)]
+    which: WhichGuard,
     /// A running gateway, or any other API with /moderations, that judges instead.
-    #[arg(long, conflicts_with = "config")]
+    #[arg(long, conflicts_with_all = ["config", "guard"])]
     url: Option<String>,
     /// The environment variable that holds the key of --url.
     #[arg(long, value_name = "NAME", requires = "url")]
@@ -79,12 +76,7 @@ impl Scoring {
             Some(path) => Some(config::load(path, &check::env)?.settings),
             None => None,
         };
-        let model = match self.guard.as_deref() {
-            None => settings.as_ref().map_or(GuardModel::Embedded, |set| set.model.clone()),
-            Some("embedded") => GuardModel::Embedded,
-            Some(folder) => GuardModel::in_folder(PathBuf::from(folder), self.family.as_deref())
-                .with_context(|| format!("the guard in {folder} could not be loaded"))?,
-        };
+        let model = self.which.model(settings.as_ref())?;
         let taxonomy =
             if self.url.is_some() { Taxonomy::llama_guard_2() } else { model.taxonomy() };
         let mapping = self.mapping(&taxonomy)?;
@@ -104,7 +96,7 @@ impl Scoring {
                 };
                 // Nobody waits for a single text here.
                 bounds.deadline = Duration::from_secs(3600);
-                Judge::Guard(cli::engine::start(model, engine, &bounds)?)
+                Judge::Guard(engine::start(model, engine, &bounds)?)
             }
         };
         let name = match &judge {
