@@ -107,13 +107,9 @@ mod timed {
         }
         lines.push(time(&mut guard, &floor, &mut texts, 50, TOGETHER));
         let stages = guard.stages(&texts.next(100))?;
-        let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-        let stages = [
-            ("cutting", ms(stages.cutting)),
-            ("layers", ms(stages.layers)),
-            ("head", ms(stages.head)),
-            ("scoring", ms(stages.scoring)),
-        ];
+        let stages =
+            stages.into_iter().map(|(stage, took)| (stage.as_str(), took.as_secs_f64() * 1e3));
+        let stages: Vec<(&str, f64)> = stages.collect();
         if as_json {
             let lines: Vec<Value> = lines.iter().map(Line::json).collect();
             let stages: Value =

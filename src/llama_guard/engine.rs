@@ -23,6 +23,7 @@ use crate::llama_guard::prompt::{self, Prompts};
 use crate::llama_guard::recall::Recall;
 use crate::llama_guard::score::{follow, likely, scores};
 use crate::llama_guard::settings::{Calibration, EngineSettings};
+use crate::llama_guard::stages::Stage;
 use crate::llama_guard::weights::{Weights, read};
 
 /// How many conversations of the longest kind must fit into memory for answers to be judged from their
@@ -32,10 +33,10 @@ const CONVERSATIONS: usize = 4;
 /// A Llama Guard, or a model made to answer like one, in the process.
 pub struct LlamaGuard {
     pub(super) model: Llama,
-    pub(super) cutter: Arc<Cutter>,
+    cutter: Arc<Cutter>,
     /// The output head's rows of the category codes.
     codes: Tensor,
-    pub(super) calibration: Calibration,
+    calibration: Calibration,
     card: GuardCard,
 }
 
@@ -150,7 +151,9 @@ impl LlamaGuard {
         ];
         let mut answers = Vec::new();
         for conversation in conversations {
-            for (verdict, codes) in self.pass(&self.texts(&conversation)?).map_err(failed)?.rows {
+            for (verdict, codes) in
+                self.pass(&self.texts(&conversation)?, &mut |_| ()).map_err(failed)?.rows
+            {
                 if !verdict.iter().chain(&codes).all(|logit| logit.is_finite()) {
                     return Err(LoadFault::SelfTest("its logits are not finite".to_owned()));
                 }
@@ -205,7 +208,8 @@ impl LlamaGuard {
         judgements
     }
 
-    fn texts(&self, transcript: &Transcript) -> Result<Vec<Text>, LoadFault> {
+    /// The windows of one transcript.
+    pub(super) fn texts(&self, transcript: &Transcript) -> Result<Vec<Text>, LoadFault> {
         let lane = Lane::default();
         let windows = self.cutter.windows(lane, transcript)?;
         let transcript = Arc::new(transcript.clone());
@@ -213,8 +217,8 @@ impl LlamaGuard {
         Ok(windows.into_iter().map(text).collect())
     }
 
-    /// Reads the windows together.
-    fn pass(&self, texts: &[Text]) -> candle_core::Result<Pass> {
+    /// Reads the windows together; `done` is told of each stage when it is over.
+    fn pass(&self, texts: &[Text], done: &mut dyn FnMut(Stage)) -> candle_core::Result<Pass> {
         let forced = self.cutter.prompts.forced();
         let mut packed = Packed::default();
         let mut work = Work::default();
@@ -229,9 +233,11 @@ impl LlamaGuard {
         }
         work.computed = units(packed.tokens());
         let (hidden, kept) = self.model.hidden_and_kept(&packed)?;
+        done(Stage::Layers);
         let hidden = hidden.reshape((texts.len(), 2, ()))?;
         let verdicts = self.model.head().logits(&hidden.i((.., 0))?)?;
         let codes = self.codes_of(&hidden.i((.., 1))?)?;
+        done(Stage::Head);
         let rows = verdicts.to_vec2()?.into_iter().zip(codes).collect();
         Ok(Pass { rows, kept: kept.into_iter().map(Arc::new).collect(), work })
     }
@@ -289,15 +295,21 @@ impl LlamaGuard {
         Ok(packed.tokens())
     }
 
-    /// Judges the windows together.
-    fn read(&self, texts: &[Text]) -> candle_core::Result<Outcome> {
-        let Pass { rows, kept, mut work } = self.pass(texts)?;
+    /// Judges the windows together; `done` is told of each stage when it is over.
+    pub(super) fn read(
+        &self,
+        texts: &[Text],
+        done: &mut dyn FnMut(Stage),
+    ) -> candle_core::Result<Outcome> {
+        let Pass { rows, kept, mut work } = self.pass(texts, done)?;
         let words = self.cutter.prompts.words();
         let mut readings: Vec<_> = rows
             .iter()
             .map(|(verdict, codes)| scores(verdict, codes, words, self.calibration))
             .collect();
+        done(Stage::Scoring);
         work.computed += units(self.follow(&mut readings, &kept)?);
+        done(Stage::Following);
         for (Text { lane, window, .. }, prefix) in texts.iter().zip(&kept) {
             let known = prefix.base().map_or(0, |base| base.tokens);
             if self.card.recalls > 0 && window.stem >= known + SHORTEST {
@@ -325,7 +337,7 @@ impl Classifier for LlamaGuard {
         if batch.is_empty() {
             return Outcome::default();
         }
-        self.read(batch).unwrap_or_else(|error| {
+        self.read(batch, &mut |_| ()).unwrap_or_else(|error| {
             tracing::error!(%error, "the guard's forward pass failed");
             let down = |text: &Text| Judgement::unscored(Unscored::GuardDown, text.window.fresh);
             Outcome { judgements: batch.iter().map(down).collect(), ..Outcome::default() }

@@ -71,6 +71,6 @@ pub use prompt::{Prompted, Prompts, WindowPrompt, Words};
 pub use score::scores;
 pub use settings::{Bos, Calibration, EngineSettings, Window};
 #[cfg(feature = "candle")]
-pub use stages::Stages;
+pub use stages::Stage;
 #[cfg(feature = "candle")]
 pub use weights::Weights;

@@ -27,10 +27,10 @@ pub fn scores(
         verdict.get(index).copied().ok_or(Unscored::NotFinite)
     };
     let (safe, unsafe_) = (f64::from(logit(words.safe)?), f64::from(logit(words.unsafe_)?));
-    if !verdict.iter().chain(codes).all(|logit| logit.is_finite()) {
+    let total = log_sum_exp(verdict);
+    if !total.is_finite() || !log_sum_exp(codes).is_finite() {
         return Err(Unscored::NotFinite);
     }
-    let total = log_sum_exp(verdict);
     let residual = (1.0 - (safe - total).exp() - (unsafe_ - total).exp()).max(0.0);
     if residual > MOST_RESIDUAL {
         return Err(Unscored::Derailed);

@@ -2,65 +2,61 @@
 
 use std::time::{Duration, Instant};
 
-use candle_core::{IndexOp, Result};
+use candle_core::Result;
 
-use crate::guard::Lane;
 use crate::transcript::Transcript;
 
 use crate::llama_guard::engine::LlamaGuard;
 use crate::llama_guard::floor::Floor;
-use crate::llama_guard::forward::Packed;
-use crate::llama_guard::score::scores;
 
-/// The parts of one check, in their order.
+/// A part of a check.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stages {
-    /// The text becomes tokens and prompts.
-    pub cutting: Duration,
+pub enum Stage {
+    /// The text becomes windows of tokens.
+    Cutting,
     /// The prompts go through the model's layers.
-    pub layers: Duration,
-    /// The output head is read for the verdict.
-    pub head: Duration,
+    Layers,
+    /// The output head is read for the verdict and the categories.
+    Head,
     /// Logits become scores.
-    pub scoring: Duration,
+    Scoring,
+    /// It is asked which categories would follow the likely first ones.
+    Following,
+}
+
+impl Stage {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cutting => "cutting",
+            Self::Layers => "layers",
+            Self::Head => "head",
+            Self::Scoring => "scoring",
+            Self::Following => "following",
+        }
+    }
 }
 
 impl LlamaGuard {
-    /// Checks a text, and says how long each part took.
+    /// Checks a text, and says how long each part took, in their order.
     ///
     /// # Errors
     ///
     /// The text cannot be tokenised, or the forward pass fails.
-    pub fn stages(&self, transcript: &Transcript) -> Result<Stages> {
+    pub fn stages(&self, transcript: &Transcript) -> Result<Vec<(Stage, Duration)>> {
         let device = &self.model.place().device;
-        let lane = Lane::default();
-        let started = Instant::now();
-        let windows = self.cutter.windows(lane, transcript).map_err(candle_core::Error::wrap)?;
-        let forced = self.cutter.prompts.forced();
-        let mut packed = Packed::default();
-        for window in &windows {
-            let end = window.ids.len().saturating_sub(1);
-            let behind = self.cutter.behind(lane, &window.ids);
-            let known = behind.as_ref().map_or(0, |behind| behind.tokens);
-            let rest = window.ids.iter().skip(known).chain(forced).copied();
-            packed.push_behind(behind, rest, [end, end + forced.len()]);
-        }
-        let cut = Instant::now();
-        let hidden = self.model.hidden(&packed)?.reshape((windows.len(), 2, ()))?;
-        device.synchronize()?;
-        let through = Instant::now();
-        let verdicts = self.model.head().logits(&hidden.i((.., 0))?)?;
-        let read = Instant::now();
-        for verdict in verdicts.to_vec2::<f32>()? {
-            // What it finds does not matter here, nor that it found nothing.
-            let _ = scores(&verdict, &[], self.cutter.prompts.words(), self.calibration);
-        }
-        Ok(Stages {
-            cutting: cut - started,
-            layers: through - cut,
-            head: read - through,
-            scoring: read.elapsed(),
-        })
+        let mut began = Instant::now();
+        let mut stages = Vec::new();
+        let mut done = |stage| {
+            // A device that fails here fails the stage that comes next.
+            let _ = device.synchronize();
+            stages.push((stage, began.elapsed()));
+            began = Instant::now();
+        };
+        let texts = self.texts(transcript).map_err(candle_core::Error::wrap)?;
+        done(Stage::Cutting);
+        self.read(&texts, &mut done)?;
+        Ok(stages)
     }
 
     /// What its device does at best.
