@@ -2,9 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use tokio::sync::mpsc;
 
 use crate::guard::classifier::{Classifier, GuardCard, LoadError, Reader, Window, Work};
@@ -193,21 +193,7 @@ impl Guard {
 
     /// Judges several sets of texts beside one another, each with a judgement of its own.
     pub async fn judge_each(&self, sets: Vec<Vec<Transcript>>, lane: Lane) -> Vec<Judged> {
-        let asked = sets.into_iter().map(|set| Box::pin(self.judge(set, lane)));
-        let mut asked: Vec<_> = asked.collect();
-        let mut judged: Vec<Option<Judged>> = asked.iter().map(|_| None).collect();
-        std::future::poll_fn(|context| {
-            for (asked, judged) in asked.iter_mut().zip(&mut judged) {
-                if judged.is_none()
-                    && let Poll::Ready(done) = asked.as_mut().poll(context)
-                {
-                    *judged = Some(done);
-                }
-            }
-            if judged.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-        judged.into_iter().flatten().collect()
+        join_all(sets.into_iter().map(|set| self.judge(set, lane))).await
     }
 
     /// What the guard is.
