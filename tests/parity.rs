@@ -21,7 +21,8 @@ use wardgate::llama_guard::{
 use wardgate::transcript::{Role, Transcript, Turn};
 use wardgate::verdict::Coverage;
 
-const CHECKPOINTS: [&str; 3] = ["plain", "stretched", "sharded"];
+const LLAMAS: [&str; 3] = ["plain", "stretched", "sharded"];
+const CHECKPOINTS: [&str; 6] = ["plain", "stretched", "sharded", "mistral", "qwen3", "gemma2"];
 const LENGTHS: [usize; 4] = [1, 2, 7, 33];
 
 fn root() -> &'static Path {
@@ -179,7 +180,7 @@ fn halved_numbers_give_nearly_the_same_logits() {
 
 #[test]
 fn long_sequences_agree_with_the_blocks_of_attention_and_with_candles_own_llama() {
-    for name in CHECKPOINTS {
+    for name in LLAMAS {
         let folder = fixture(name);
         let bytes = fs::read(folder.join("config.json")).unwrap();
         let config = ModelConfig::parse(&bytes).unwrap();
@@ -308,7 +309,17 @@ fn a_config_that_does_not_say_enough_is_refused_by_field() {
         json!({ "type": "linear", "factor": 2.0 }),
         "config.json: field `rope_scaling.type` is neither \"default\" nor \"llama3\"",
     );
-    check("model_type", json!("qwen3"), "config.json: field `model_type` is not llama");
+    check(
+        "model_type",
+        json!("phi3"),
+        "config.json: field `model_type` is not llama or mistral or qwen3 or gemma2",
+    );
+    check(
+        "use_sliding_window",
+        json!(true),
+        "config.json: field `use_sliding_window` is true, which this engine does not know",
+    );
+    check("model_type", json!("gemma2"), "config.json: field `query_pre_attn_scalar` is missing");
     check(
         "max_position_embeddings",
         json!(512),

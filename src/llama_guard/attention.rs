@@ -66,6 +66,8 @@ pub(super) struct Heads {
     pub(super) keys: usize,
     pub(super) dim: usize,
     pub(super) scale: f32,
+    /// What scores are bent to stay below, if anything.
+    pub(super) cap: Option<f32>,
 }
 
 /// Attention of `q` `[rows, heads * dim]` over keys and values. Strided views will do for all three.
@@ -92,7 +94,12 @@ pub(super) fn attend(
                 .narrow(0, 0, seen)?
                 .reshape((seen, heads.keys, heads.dim))?
                 .permute((1, 2, 0))?;
-            let scores = steps.softmax(queries.matmul(&keys)?, heads.scale, sight, group)?;
+            let scores = queries.matmul(&keys)?;
+            let (scores, scale) = match heads.cap {
+                Some(cap) => (bent(&(scores * f64::from(heads.scale))?, cap)?, 1.0),
+                None => (scores, heads.scale),
+            };
+            let scores = steps.softmax(scores, scale, sight, group)?;
             let values = all_values
                 .narrow(0, 0, seen)?
                 .reshape((seen, heads.keys, heads.dim))?
@@ -110,4 +117,10 @@ pub(super) fn attend(
         [only] => Ok(only.clone()),
         _ => Tensor::cat(&pieces, 0),
     }
+}
+
+/// Numbers bent so that none reaches the cap.
+pub(super) fn bent(numbers: &Tensor, cap: f32) -> Result<Tensor> {
+    let cap = f64::from(cap);
+    (numbers / cap)?.tanh()? * cap
 }

@@ -1,4 +1,4 @@
-//! `config.json` of a Llama checkpoint, as transformers 4 and 5 write it.
+//! `config.json` of a checkpoint, as transformers 4 and 5 write it: Llama, and what is made like it.
 //!
 //! Nothing that changes the numbers has a default here: a rope base that is silently the wrong one
 //! gives plausible garbage.
@@ -9,7 +9,7 @@ use crate::llama_guard::fault::LoadFault;
 
 pub(super) const FILE: &str = "config.json";
 
-/// The shape of a Llama model.
+/// The shape of a model that is Llama, or differs from it in a few places.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ModelConfig {
     /// Width of the residual stream.
@@ -34,6 +34,43 @@ pub struct ModelConfig {
     pub rope: Rope,
     /// Whether the output head is the embedding.
     pub tied: bool,
+    /// Whose steps it takes.
+    pub architecture: Architecture,
+}
+
+/// An architecture that differs from Llama's in a few steps, if at all.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Architecture {
+    /// Llama itself.
+    Llama,
+    /// Llama, with attention that may slide.
+    Mistral,
+    /// Queries and keys are normed, head by head, before they are rotated.
+    Qwen3,
+    /// See [`Gemma`].
+    Gemma2(Gemma),
+}
+
+impl Architecture {
+    /// What Gemma does otherwise, if it is one.
+    pub(super) fn gemma(self) -> Option<Gemma> {
+        match self {
+            Self::Gemma2(gemma) => Some(gemma),
+            Self::Llama | Self::Mistral | Self::Qwen3 => None,
+        }
+    }
+}
+
+/// What sets Gemma 2 apart from Llama, besides numbers: its embeddings are scaled, each part of a layer
+/// is normed behind itself as well, norms count from one, and its gate is a GELU.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Gemma {
+    /// Attention is scaled by one over the root of this, whatever the width of a head.
+    pub attention_width: f32,
+    /// What scores of attention are bent to stay below.
+    pub attention_cap: f32,
+    /// What logits are bent to stay below.
+    pub logit_cap: f32,
 }
 
 /// The rotary embedding.
@@ -87,9 +124,16 @@ impl ModelConfig {
             return Err(LoadFault::file(FILE, "not a JSON object"));
         };
         let fields = Fields { map, path: "" };
-        fields.must_be("model_type", &["llama"])?;
-        fields.must_be("hidden_act", &["silu"])?;
+        fields.must_be("model_type", &["llama", "mistral", "qwen3", "gemma2"])?;
+        let model = fields.get("model_type").and_then(Value::as_str).unwrap_or("llama");
+        let is_gemma = model == "gemma2";
+        if is_gemma {
+            fields.must_be("hidden_activation", &["gelu_pytorch_tanh"])?;
+        } else {
+            fields.must_be("hidden_act", &["silu"])?;
+        }
         fields.must_not("attention_bias")?;
+        fields.must_not("use_sliding_window")?;
         fields.must_not("mlp_bias")?;
         if fields.get("quantization_config").is_some() {
             return Err(
@@ -123,12 +167,34 @@ impl ModelConfig {
             kv_heads,
             head_dim,
             vocab: fields.count("vocab_size")?,
-            max_positions: fields.count("max_position_embeddings")?,
+            max_positions: positions(&fields, model)?,
             norm_eps: fields.positive("rms_norm_eps")?,
             rope: rope(&fields)?,
-            tied: fields.flag("tie_word_embeddings")?,
+            tied: fields.flag_or("tie_word_embeddings", is_gemma)?,
+            architecture: match model {
+                "gemma2" => Architecture::Gemma2(gemma(&fields)?),
+                "qwen3" => Architecture::Qwen3,
+                "mistral" => Architecture::Mistral,
+                _ => Architecture::Llama,
+            },
         })
     }
+}
+
+/// How long a sequence may be. Attention that slides sees everything of one no longer than its window.
+fn positions(fields: &Fields<'_>, model: &str) -> Result<usize, LoadFault> {
+    let positions = fields.count("max_position_embeddings")?;
+    let slides = matches!(model, "mistral" | "gemma2");
+    let window = if slides { fields.count_or("sliding_window", positions)? } else { positions };
+    Ok(positions.min(window))
+}
+
+fn gemma(fields: &Fields<'_>) -> Result<Gemma, LoadFault> {
+    Ok(Gemma {
+        attention_width: fields.positive("query_pre_attn_scalar")?,
+        attention_cap: fields.positive("attn_logit_softcapping")?,
+        logit_cap: fields.positive("final_logit_softcapping")?,
+    })
 }
 
 fn rope(fields: &Fields<'_>) -> Result<Rope, LoadFault> {
@@ -220,8 +286,12 @@ impl<'a> Fields<'a> {
     }
 
     fn flag(&self, field: &str) -> Result<bool, LoadFault> {
+        self.flag_or(field, false)
+    }
+
+    fn flag_or(&self, field: &str, otherwise: bool) -> Result<bool, LoadFault> {
         match self.get(field) {
-            None => Ok(false),
+            None => Ok(otherwise),
             Some(Value::Bool(flag)) => Ok(*flag),
             Some(_) => Err(self.fault(field, "is neither true nor false")),
         }

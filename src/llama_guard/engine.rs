@@ -245,7 +245,7 @@ impl LlamaGuard {
     /// The logits of the codes for some hidden states.
     fn codes_of(&self, hidden: &Tensor) -> candle_core::Result<Vec<Vec<f32>>> {
         let hidden = hidden.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
-        hidden.contiguous()?.matmul(&self.codes.t()?)?.to_vec2()
+        self.model.head().bent(hidden.contiguous()?.matmul(&self.codes.t()?)?)?.to_vec2()
     }
 
     /// Asks which categories would follow the likely first ones, all of them in one step; how many

@@ -1,18 +1,19 @@
 //! The Llama forward pass over packed sequences: several prompts as one long row of tokens, each
-//! with its own positions, and logits only at the rows that are asked for.
+//! with its own positions, and logits only at the rows that are asked for. Mistral is Llama under
+//! another name; Qwen 3 and Gemma 2 differ in a few steps.
 
 use candle_core::{Result, Tensor};
 
 use crate::llama_guard::attention::{Block, Heads, Keys, Span, attend};
-use crate::llama_guard::config::{ModelConfig, Rope};
+use crate::llama_guard::config::{Architecture, ModelConfig, Rope};
 use crate::llama_guard::fault::LoadFault;
 use crate::llama_guard::head::Head;
 use crate::llama_guard::place::Place;
 use crate::llama_guard::prefix::{Behind, Keeping, Prefix};
-use crate::llama_guard::steps::{Steps, Turns};
+use crate::llama_guard::steps::{Gate, Steps, Turns};
 use crate::llama_guard::weights::Weights;
 
-/// A Llama model on a device.
+/// A model on a device.
 pub struct Llama {
     config: ModelConfig,
     /// As narrow as its file has it.
@@ -27,11 +28,17 @@ struct Layer {
     before_attention: Tensor,
     /// Query, key and value projections, one below the other, transposed.
     qkv: Tensor,
+    /// The norms of a query's and of a key's head, if the model has them.
+    head_norms: Option<(Tensor, Tensor)>,
     out: Tensor,
+    /// Gemma norms what attention gives, too.
+    behind_attention: Option<Tensor>,
     before_inner: Tensor,
     /// Gate and up projections, one below the other, transposed.
     gate_up: Tensor,
     down: Tensor,
+    /// And what the inner part gives.
+    behind_inner: Option<Tensor>,
 }
 
 /// Several sequences to go through the model together.
@@ -115,15 +122,35 @@ impl Llama {
             let mut take = |name: &str, shape: &[usize]| {
                 weights.take(&format!("model.layers.{layer}.{name}.weight"), shape, &place)
             };
+            let head_norms = match config.architecture {
+                Architecture::Qwen3 => Some((
+                    take("self_attn.q_norm", &[config.head_dim])?,
+                    take("self_attn.k_norm", &[config.head_dim])?,
+                )),
+                _ => None,
+            };
+            let mut norm = |name: &str| counted(take(name, &[hidden])?, &config);
+            let before_attention = norm("input_layernorm")?;
+            let (behind_attention, before_inner, behind_inner) = match config.architecture.gemma() {
+                None => (None, norm("post_attention_layernorm")?, None),
+                Some(_) => (
+                    Some(norm("post_attention_layernorm")?),
+                    norm("pre_feedforward_layernorm")?,
+                    Some(norm("post_feedforward_layernorm")?),
+                ),
+            };
             layers.push(Layer {
-                before_attention: take("input_layernorm", &[hidden])?,
+                before_attention,
+                head_norms,
+                behind_attention,
+                before_inner,
+                behind_inner,
                 qkv: join(&[
                     take("self_attn.q_proj", &[q, hidden])?,
                     take("self_attn.k_proj", &[kv, hidden])?,
                     take("self_attn.v_proj", &[kv, hidden])?,
                 ])?,
                 out: join(&[take("self_attn.o_proj", &[hidden, q])?])?,
-                before_inner: take("post_attention_layernorm", &[hidden])?,
                 gate_up: join(&[
                     take("mlp.gate_proj", &[inner, hidden])?,
                     take("mlp.up_proj", &[inner, hidden])?,
@@ -131,13 +158,14 @@ impl Llama {
                 down: join(&[take("mlp.down_proj", &[hidden, inner])?])?,
             });
         }
-        let norm = weights.take("model.norm.weight", &[hidden], &place)?;
+        let norm = counted(weights.take("model.norm.weight", &[hidden], &place)?, &config)?;
         let head = if config.tied {
             embedding.clone()
         } else {
             weights.take_as_stored("lm_head.weight", &[vocab, hidden])?
         };
-        let head = Head::new(head, &place).map_err(unexpected)?;
+        let cap = config.architecture.gemma().map(|gemma| gemma.logit_cap);
+        let head = Head::new(head, cap, &place).map_err(unexpected)?;
         let angles = angles(&config.rope, config.head_dim, positions.min(config.max_positions));
         let steps = Steps::new(place, angles, config.head_dim);
         Ok(Self { config, embedding, layers, norm, head, steps })
@@ -194,7 +222,11 @@ impl Llama {
 
     fn embed(&self, packed: &Packed) -> Result<Tensor> {
         let ids = Tensor::new(packed.ids.as_slice(), &self.steps.place.device)?;
-        self.embedding.index_select(&ids, 0)?.to_dtype(self.steps.place.dtype)
+        let embedded = self.embedding.index_select(&ids, 0)?.to_dtype(self.steps.place.dtype)?;
+        match self.config.architecture.gemma() {
+            Some(_) => embedded * f64::from(float(self.config.hidden).sqrt()),
+            None => Ok(embedded),
+        }
     }
 
     /// What the layer makes of its input, and its queries, keys and values side by side.
@@ -208,7 +240,16 @@ impl Llama {
         let (q, kv) = self.widths();
         let h = self.norm_with(x, &layer.before_attention)?;
         let heads = self.config.heads + self.config.kv_heads;
-        let qkv = self.steps.rotate(h.matmul(&layer.qkv)?, heads, &plan.turns)?;
+        let qkv = h.matmul(&layer.qkv)?;
+        let qkv = match &layer.head_norms {
+            Some((query, key)) => {
+                let queries = self.norm_heads(&qkv.narrow(1, 0, q)?, query)?;
+                let keys = self.norm_heads(&qkv.narrow(1, q, kv)?, key)?;
+                Tensor::cat(&[queries, keys, qkv.narrow(1, q + kv, kv)?], 1)?
+            }
+            None => qkv,
+        };
+        let qkv = self.steps.rotate(qkv, heads, &plan.turns)?;
         let attended = attend(
             &self.steps,
             &self.heads(),
@@ -224,10 +265,17 @@ impl Llama {
         let (q, kv) = self.widths();
         let (steps, ModelConfig { heads, kv_heads, .. }) = (&self.steps, &self.config);
         let h = self.norm_with(x, &layer.before_attention)?;
-        let keys_values = h.matmul(&layer.qkv.narrow(1, q, 2 * kv)?)?;
+        let mut keys_values = h.matmul(&layer.qkv.narrow(1, q, 2 * kv)?)?;
+        if let Some((_, key)) = &layer.head_norms {
+            let keys = self.norm_heads(&keys_values.narrow(1, 0, kv)?, key)?;
+            keys_values = Tensor::cat(&[keys, keys_values.narrow(1, kv, kv)?], 1)?;
+        }
         let keys_values = steps.rotate(keys_values, *kv_heads, &plan.turns)?;
         let rows = Tensor::new(plan.read_rows.as_slice(), &steps.place.device)?;
-        let queries = h.index_select(&rows, 0)?.matmul(&layer.qkv.narrow(1, 0, q)?)?;
+        let mut queries = h.index_select(&rows, 0)?.matmul(&layer.qkv.narrow(1, 0, q)?)?;
+        if let Some((query, _)) = &layer.head_norms {
+            queries = self.norm_heads(&queries, query)?;
+        }
         let queries = steps.rotate(queries, *heads, &plan.read_turns)?;
         let attended = attend(
             steps,
@@ -245,10 +293,31 @@ impl Llama {
     }
 
     fn behind_attention(&self, layer: &Layer, x: &Tensor, attended: &Tensor) -> Result<Tensor> {
-        let x = self.steps.add(attended.matmul(&layer.out)?, x)?;
+        let attended =
+            self.norm_if(attended.matmul(&layer.out)?, layer.behind_attention.as_ref())?;
+        let x = self.steps.add(attended, x)?;
         let h = self.norm_with(&x, &layer.before_inner)?;
-        let inner = self.steps.gated(&h.matmul(&layer.gate_up)?)?;
-        self.steps.add(inner.matmul(&layer.down)?, &x)
+        let gate = match self.config.architecture {
+            Architecture::Gemma2(_) => Gate::Gelu,
+            _ => Gate::Silu,
+        };
+        let inner = self.steps.gated(&h.matmul(&layer.gate_up)?, gate)?;
+        let inner = self.norm_if(inner.matmul(&layer.down)?, layer.behind_inner.as_ref())?;
+        self.steps.add(inner, &x)
+    }
+
+    fn norm_if(&self, x: Tensor, weight: Option<&Tensor>) -> Result<Tensor> {
+        match weight {
+            Some(weight) => self.norm_with(&x, weight),
+            None => Ok(x),
+        }
+    }
+
+    /// Every head of every row by itself.
+    fn norm_heads(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+        let (rows, width) = x.dims2()?;
+        let heads = x.reshape((rows * width / self.config.head_dim, self.config.head_dim))?;
+        self.norm_with(&heads, weight)?.reshape((rows, width))
     }
 
     fn norm_with(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
@@ -261,8 +330,16 @@ impl Llama {
     }
 
     fn heads(&self) -> Heads {
-        let ModelConfig { heads, kv_heads, head_dim, .. } = self.config;
-        Heads { queries: heads, keys: kv_heads, dim: head_dim, scale: 1.0 / float(head_dim).sqrt() }
+        let ModelConfig { heads, kv_heads, head_dim, architecture, .. } = self.config;
+        let gemma = architecture.gemma();
+        let width = gemma.map_or(float(head_dim), |gemma| gemma.attention_width);
+        Heads {
+            queries: heads,
+            keys: kv_heads,
+            dim: head_dim,
+            scale: 1.0 / width.sqrt(),
+            cap: gemma.map(|gemma| gemma.attention_cap),
+        }
     }
 }
 
@@ -356,6 +433,14 @@ fn stretched(rope: &Rope, frequency: f32) -> f32 {
 #[expect(clippy::cast_precision_loss, reason = "positions and widths are far below 2^24")]
 fn float(number: usize) -> f32 {
     number as f32
+}
+
+/// A norm's weight, as what numbers are multiplied with.
+fn counted(norm: Tensor, config: &ModelConfig) -> std::result::Result<Tensor, LoadFault> {
+    match config.architecture {
+        Architecture::Gemma2(_) => (norm + 1.0).map_err(unexpected),
+        _ => Ok(norm),
+    }
 }
 
 /// The matrices one below the other, transposed in memory, which is the order a product reads.

@@ -8,39 +8,53 @@ use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, T
 use pulp::{Arch, Simd, WithSimd, as_arrays};
 use rayon::prelude::*;
 
+use crate::llama_guard::attention::bent;
 use crate::llama_guard::kernels::slice;
 use crate::llama_guard::place::Place;
 
-/// The rows of all tokens, `[vocab, hidden]`, in f32, f16 or bf16.
-pub(super) struct Head(Tensor);
+/// The output head.
+pub(super) struct Head {
+    /// The rows of all tokens, `[vocab, hidden]`, in f32, f16 or bf16.
+    rows: Tensor,
+    /// What logits are bent to stay below, if anything.
+    cap: Option<f32>,
+}
 
 impl Head {
     /// Takes the rows to a device.
-    pub(super) fn new(rows: Tensor, place: &Place) -> Result<Self> {
+    pub(super) fn new(rows: Tensor, cap: Option<f32>, place: &Place) -> Result<Self> {
         let rows = rows.to_device(&place.device)?.contiguous()?;
         if !place.device.is_cpu() {
-            return Ok(Self(rows.to_dtype(place.dtype)?));
+            return Ok(Self { rows: rows.to_dtype(place.dtype)?, cap });
         }
         // See `from_f16`.
         let is_narrow = rows.dtype() != DType::F16 || is_finite(&rows)?;
-        Ok(Self(if is_narrow { rows } else { rows.to_dtype(DType::F32)? }))
+        Ok(Self { rows: if is_narrow { rows } else { rows.to_dtype(DType::F32)? }, cap })
     }
 
     /// The rows of some tokens, in f32 on the CPU: `[ids, hidden]`.
     pub(super) fn rows(&self, ids: &[u32]) -> Result<Tensor> {
-        let ids = Tensor::new(ids, self.0.device())?;
-        self.0.index_select(&ids, 0)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)
+        let ids = Tensor::new(ids, self.rows.device())?;
+        self.rows.index_select(&ids, 0)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)
     }
 
     /// The logits of every token for some hidden states `[reads, hidden]`, in f32 on the CPU:
     /// `[reads, vocab]`.
     pub(super) fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        if self.0.device().is_cpu() {
+        if self.rows.device().is_cpu() {
             let hidden = hidden.to_dtype(DType::F32)?.contiguous()?;
-            return self.0.apply_op2_no_bwd(&hidden, &Products);
+            return self.bent(self.rows.apply_op2_no_bwd(&hidden, &Products)?);
         }
-        let logits = hidden.contiguous()?.matmul(&self.0.t()?)?;
-        logits.to_dtype(DType::F32)?.to_device(&Device::Cpu)
+        let logits = hidden.contiguous()?.matmul(&self.rows.t()?)?;
+        self.bent(logits.to_dtype(DType::F32)?.to_device(&Device::Cpu)?)
+    }
+
+    /// Products with rows as logits.
+    pub(super) fn bent(&self, products: Tensor) -> Result<Tensor> {
+        match self.cap {
+            Some(cap) => bent(&products, cap),
+            None => Ok(products),
+        }
     }
 }
 
@@ -221,7 +235,7 @@ mod tests {
     fn what_is_not_finite_stays_so() {
         for bad in [f32::NAN, f32::INFINITY] {
             let rows = Tensor::new(&[[1.0, bad], [2.0, 3.0]], &Device::Cpu).unwrap();
-            let head = Head::new(rows.to_dtype(DType::F16).unwrap(), &Place::cpu()).unwrap();
+            let head = Head::new(rows.to_dtype(DType::F16).unwrap(), None, &Place::cpu()).unwrap();
             let hidden = Tensor::new(&[[1_f32, 1.0]], &Device::Cpu).unwrap();
             let logits: Vec<Vec<f32>> = head.logits(&hidden).unwrap().to_vec2().unwrap();
             assert!(!logits[0][0].is_finite(), "{logits:?}");
@@ -238,7 +252,7 @@ mod tests {
                 let head = head.to_dtype(dtype).unwrap();
                 let wide = head.to_dtype(DType::F32).unwrap();
                 let theirs = hidden.matmul(&wide.t().unwrap()).unwrap();
-                let ours = Head::new(head, &Place::cpu()).unwrap().logits(&hidden).unwrap();
+                let ours = Head::new(head, None, &Place::cpu()).unwrap().logits(&hidden).unwrap();
                 let far = (ours - theirs).unwrap().abs().unwrap().max_all().unwrap();
                 let far = far.to_scalar::<f32>().unwrap();
                 assert!(far < 1e-4, "{vocab} x {width}, {reads} reads, {dtype:?}: {far}");

@@ -1,5 +1,4 @@
-//! The in-process Llama engine behind the guard: the Llama Guards 1 to 3, or a small model made to
-//! answer like one, on candle.
+//! The in-process engine behind the guard, on candle: Llama, and what is made like it.
 //!
 //! A transcript becomes prompts ([`Prompts`]) in the words of a [`Family`], several prompts one packed
 //! forward pass ([`Llama`]), and its logits scores ([`scores`]). [`LlamaGuard`] ties them together, and
@@ -50,7 +49,7 @@ mod steps;
 mod weights;
 
 pub use choice::DeviceChoice;
-pub use config::{Llama3Scaling, ModelConfig, Rope};
+pub use config::{Architecture, Gemma, Llama3Scaling, ModelConfig, Rope};
 #[cfg(feature = "candle")]
 pub use embedded::{embedded, embedded_with};
 #[cfg(feature = "candle")]

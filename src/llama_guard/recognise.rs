@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::llama_guard::config::{self, ModelConfig};
+use crate::llama_guard::config::{self, Architecture, ModelConfig};
 use crate::llama_guard::family::Family;
 use crate::llama_guard::fault::LoadFault;
 #[cfg(feature = "candle")]
@@ -84,6 +84,9 @@ fn told(templates: &[String], config: &ModelConfig) -> Result<Family, LoadFault>
         // A chat model follows a guard's prompt well enough to pass for one.
         None if !templates.is_empty() && [LLAMA_2, LLAMA_3].contains(&config.vocab) => {
             Err(undecided("the model's chat template is of no guard that is known here"))
+        }
+        None if config.architecture != Architecture::Llama => {
+            Err(undecided("nothing in the folder tells which guard this is"))
         }
         None => by_shape(config),
     }

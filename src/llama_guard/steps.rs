@@ -32,6 +32,14 @@ pub(super) enum Sight {
     Kernels(Tensor),
 }
 
+/// What a gate is bent by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    Silu,
+    /// By its approximation with a tangent.
+    Gelu,
+}
+
 /// The steps on one device.
 pub(super) struct Steps {
     pub(super) place: Place,
@@ -143,15 +151,18 @@ impl Steps {
         }
     }
 
-    /// `silu(gate) * up` of rows that hold gate and up side by side.
-    pub(super) fn gated(&self, x: &Tensor) -> Result<Tensor> {
-        match self.place.means {
-            Means::Loops => x.apply_op1_no_bwd(&Gated),
-            Means::Kernels => {
-                let half = x.dim(D::Minus1)? / 2;
-                x.narrow(1, 0, half)?.contiguous()?.silu()?.mul(&x.narrow(1, half, half)?)
-            }
+    /// `bent(gate) * up` of rows that hold gate and up side by side.
+    pub(super) fn gated(&self, x: &Tensor, gate: Gate) -> Result<Tensor> {
+        if self.place.means == Means::Loops && gate == Gate::Silu {
+            return x.apply_op1_no_bwd(&Gated);
         }
+        let half = x.dim(D::Minus1)? / 2;
+        let (of_gate, up) = (x.narrow(1, 0, half)?.contiguous()?, x.narrow(1, half, half)?);
+        let bent = match gate {
+            Gate::Silu => of_gate.silu()?,
+            Gate::Gelu => of_gate.gelu()?,
+        };
+        bent.mul(&up)
     }
 
     pub(super) fn add(&self, onto: Tensor, other: &Tensor) -> Result<Tensor> {

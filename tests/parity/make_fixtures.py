@@ -1,4 +1,4 @@
-"""Makes the fixtures of tests/parity.rs: tiny random Llama checkpoints with transformers' logits.
+"""Makes the fixtures of tests/parity.rs: tiny random checkpoints with transformers' logits.
 
     python tests/parity/make_fixtures.py            # the fixtures
     python tests/parity/make_fixtures.py --guard    # a random stand-in for models/embedded-guard
@@ -14,7 +14,14 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma2Config,
+    LlamaConfig,
+    MistralConfig,
+    PreTrainedModel,
+    Qwen3Config,
+)
 
 HERE = Path(__file__).resolve().parent
 LENGTHS = [1, 2, 7, 33]
@@ -48,14 +55,17 @@ def tokenizer() -> Tokenizer:
     return made
 
 
-def model(seed: int, vocab: int = 384, **config) -> LlamaForCausalLM:
+def model(seed: int, vocab: int = 384, kind=LlamaConfig, **config) -> PreTrainedModel:
     torch.manual_seed(seed)
-    made = LlamaForCausalLM(LlamaConfig(vocab_size=vocab, attn_implementation="eager", **config))
+    config = kind(vocab_size=vocab, attn_implementation="eager", **config)
+    made = AutoModelForCausalLM.from_config(config)
+    # Gemma's norms count from one.
+    least = -0.5 if kind is Gemma2Config else 0.5
     with torch.no_grad():
         # The library's own start is so small that wrong attention would hardly show.
         for name, parameter in made.named_parameters():
             if "norm" in name:
-                parameter.uniform_(0.5, 1.5)
+                parameter.uniform_(least, least + 1.0)
             else:
                 parameter.normal_(0.0, 0.15)
     return made.eval()
@@ -63,7 +73,7 @@ def model(seed: int, vocab: int = 384, **config) -> LlamaForCausalLM:
 
 def record(folder: Path) -> None:
     """The logits at all positions of random sequences, in f32, from the files as they are."""
-    made = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    made = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
     generator = torch.Generator().manual_seed(7)
     tensors = {}
     for length in LENGTHS:
@@ -74,7 +84,7 @@ def record(folder: Path) -> None:
     save_file(tensors, folder / "expected.safetensors")
 
 
-def save(made: LlamaForCausalLM, folder: Path, dtype: torch.dtype, shard: str) -> None:
+def save(made: PreTrainedModel, folder: Path, dtype: torch.dtype, shard: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     made.to(dtype).save_pretrained(folder, max_shard_size=shard)
     (folder / "generation_config.json").unlink(missing_ok=True)
@@ -131,6 +141,22 @@ def fixtures() -> None:
         max_position_embeddings=1024,
     )
     save(made, out / "sharded", torch.float32, "100KB")
+    kin(out)
+
+
+def kin(out: Path) -> None:
+    """What is made like Llama: widths that differ, so that none can stand for another."""
+    shape = dict(hidden_size=48, num_attention_heads=4, num_key_value_heads=2, intermediate_size=64)
+    shape |= dict(num_hidden_layers=3, head_dim=16, max_position_embeddings=1024)
+    plain = {"rope_type": "default", "rope_theta": 10000.0}
+    made = model(5, kind=MistralConfig, **shape, rope_parameters=plain, sliding_window=512)
+    save(made, out / "mistral", torch.bfloat16, "1GB")
+    made = model(6, kind=Qwen3Config, **shape, rope_parameters=plain, tie_word_embeddings=True)
+    save(made, out / "qwen3", torch.bfloat16, "1GB")
+    # Caps so low that they bend what is there, and a scale that is not a head's.
+    caps = dict(attn_logit_softcapping=3.0, final_logit_softcapping=5.0, query_pre_attn_scalar=9)
+    made = model(7, kind=Gemma2Config, **shape, rope_parameters=plain, sliding_window=512, **caps)
+    save(made, out / "gemma2", torch.bfloat16, "1GB")
 
 
 def guard() -> None:
