@@ -14,6 +14,7 @@ use candle_core::Tensor;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tokenizers::Tokenizer;
 use wardgate::config;
 use wardgate::guard::Classifier;
 use wardgate::llama_guard::{
@@ -21,6 +22,7 @@ use wardgate::llama_guard::{
     Window,
 };
 use wardgate::transcript::{Role, Transcript, Turn};
+use wardgate::verdict::{Judgement, Score};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -61,7 +63,7 @@ fn prompts(family: &Family) -> Prompts {
 fn ids(prompts: &Prompts, turns: &[Turn]) -> Vec<u32> {
     let (judged, context) = turns.split_last().unwrap();
     let mut windows = prompts.prompt_turns(context, judged).unwrap().windows;
-    assert_eq!(windows.len(), 1);
+    assert_eq!(windows.len(), prompts.family().questions.len());
     windows.remove(0).ids
 }
 
@@ -74,8 +76,13 @@ fn prompts_are_those_of_the_published_templates() {
         for (title, prompt) in prompts {
             let turns = turns(&expected, title);
             let (judged, context) = turns.split_last().unwrap();
-            let ours = family.prompt(context, judged);
-            assert_eq!(ours, prompt.as_str().unwrap(), "{}, {title}", family.name);
+            let one = std::slice::from_ref(prompt);
+            let theirs = prompt.as_array().map_or(one, Vec::as_slice);
+            assert_eq!(theirs.len(), family.questions.len(), "{}", family.name);
+            for (question, theirs) in family.questions.iter().zip(theirs) {
+                let ours = family.prompt(question, context, judged);
+                assert_eq!(ours, theirs.as_str().unwrap(), "{}, {title}", family.name);
+            }
         }
     }
 }
@@ -90,10 +97,11 @@ fn distance(rows: &Tensor, prompts: &Prompts, expected: &Value) -> f32 {
     let rows: Vec<Vec<f32>> = rows.to_vec2().unwrap();
     let (words, row) = (prompts.words(), |id: u32, row: usize| rows[row][id as usize]);
     let sum: f64 = rows[0].iter().map(|logit| f64::from(*logit).exp()).sum();
+    let sum_of = |ids: &[u32]| ids.iter().map(|id| row(*id, 0).exp()).sum::<f32>().ln();
     #[expect(clippy::cast_possible_truncation, reason = "compared with an f32")]
     let mut pairs = vec![
         (row(words.safe, 0), number(&expected["safe"])),
-        (row(words.unsafe_, 0), number(&expected["unsafe"])),
+        (sum_of(&words.unsafe_), number(&expected["unsafe"])),
         (sum.ln() as f32, number(&expected["log_sum_exp"])),
     ];
     let codes = expected["codes"].as_array().unwrap();
@@ -130,6 +138,7 @@ fn logits_of_every_family_are_those_of_transformers_alone_and_packed() {
         let push = |packed: &mut Packed, title: &str| {
             let (ids, forced) = (ids(&prompts, &turns(&expected, title)), prompts.forced());
             let end = ids.len() - 1;
+            // The same row twice, where no category is named.
             packed.push(ids.iter().chain(forced).copied(), [end, end + forced.len()]);
         };
         let readings = expected["families"][family.name]["readings"].as_object().unwrap();
@@ -172,8 +181,13 @@ fn scores_of_every_family_are_those_of_transformers() {
         let transcripts = batch.clone().map(|(_, transcript)| transcript);
         for ((title, _), judgement) in batch.iter().zip(guard.judge_all(&transcripts)) {
             let reading = &expected["families"][name]["readings"][title];
+            if let Some(each) = reading["scores"].as_array() {
+                is_asked_one_by_one(&judgement, each);
+                continue;
+            }
             let [scores] = judgement.readings.as_slice() else { unreachable!("{judgement:?}") };
             let far = (scores.unsafe_.get() - number(&reading["score"])).abs();
+            println!("{name}, {title}: {far:e}");
             assert!(far < 1e-4, "{name}, {title}: {far}");
             let first = reading["first"].as_array().unwrap();
             assert_eq!(scores.first.len(), first.len());
@@ -184,6 +198,57 @@ fn scores_of_every_family_are_those_of_transformers() {
     }
 }
 
+/// A reading for each category, of nothing else; together they cover the text once.
+fn is_asked_one_by_one(judgement: &Judgement, scores: &[Value]) {
+    assert_eq!(judgement.readings.len(), scores.len());
+    assert_eq!(judgement.coverage.read, judgement.coverage.total);
+    for (at, (reading, theirs)) in judgement.readings.iter().zip(scores).enumerate() {
+        let (ours, theirs) = (reading.unsafe_, number(theirs));
+        assert!((ours.get() - theirs).abs() < 1e-4, "{ours}, {theirs}");
+        let expected = (0..scores.len()).map(|of| if of == at { ours } else { Score::ZERO });
+        assert!(reading.listed.iter().copied().eq(expected), "{reading:?}");
+    }
+}
+
+#[test]
+fn exact_mode_asks_about_every_category_by_itself() {
+    let exact = EngineSettings { exact: true, ..settings() };
+    for name in ["llama-guard-1", "llama-guard-3-1b"] {
+        let family = Family::named(name).unwrap();
+        let tokenizer = Tokenizer::from_file(fixture(name).join("tokenizer.json")).unwrap();
+        let config = fs::read(fixture(name).join("config.json")).unwrap();
+        let config = ModelConfig::parse(&config).unwrap();
+        let weights = Weights::from_folder(&fixture(name), &mut Sha256::new()).unwrap();
+        let model = Llama::new(config, weights, 4096, Place::cpu()).unwrap();
+        let words = prompts(&family).words().clone();
+        let brute = |prompt: String| {
+            let ids = tokenizer.encode(prompt, false).unwrap().get_ids().to_vec();
+            let end = ids.len() - 1;
+            let mut packed = Packed::default();
+            packed.push(ids, [end]);
+            let rows: Vec<Vec<f32>> = model.logits(&packed).unwrap().to_vec2().unwrap();
+            let margin = rows[0][words.unsafe_[0] as usize] - rows[0][words.safe as usize];
+            1.0 / (1.0 + (-margin).exp())
+        };
+        let transcript = Transcript::agent("What is the capital of France?", "It is Paris.");
+        let mut guard = LlamaGuard::load(&fixture(name), family.clone(), exact.clone()).unwrap();
+        let judgement = guard.judge_all(std::slice::from_ref(&transcript)).remove(0);
+        let asked = family.alone.iter().map(|question| {
+            let prompt = family.prompt(question, transcript.context(), transcript.judged());
+            json!(brute(format!("{prompt}{}", family.opening)))
+        });
+        let scores: Vec<Value> = asked.collect();
+        assert!(scores.iter().any(|score| *score != scores[0]), "{name}: policies do not matter");
+        is_asked_one_by_one(&judgement, &scores);
+    }
+    let family = Family::named("wildguard").unwrap();
+    let fault = LlamaGuard::load(&fixture(family.name), family, exact).err().unwrap();
+    assert_eq!(
+        fault.to_string(),
+        "wildguard was not made to be asked about one category at a time: there is no exact mode for it"
+    );
+}
+
 #[test]
 fn contents_never_become_a_templates_special_tokens() {
     let expected = expected();
@@ -192,8 +257,9 @@ fn contents_never_become_a_templates_special_tokens() {
         let tokenizer = fs::read(fixture(family.name).join("tokenizer.json")).unwrap();
         let tokenizer: Value = serde_json::from_slice(&tokenizer).unwrap();
         let added = tokenizer["added_tokens"].as_array().unwrap();
-        let special: Vec<u32> =
-            added.iter().map(|token| token["id"].as_u64().unwrap() as u32).collect();
+        let is_marker = |token: &&Value| !token["content"].as_str().unwrap().trim().is_empty();
+        let special = added.iter().filter(is_marker).map(|token| token["id"].as_u64().unwrap());
+        let special: Vec<u32> = special.map(|id| id as u32).collect();
         let count = |title: &str| {
             let ids = ids(&prompts, &turns(&expected, title));
             ids.iter().filter(|id| special.contains(id)).count()
@@ -215,10 +281,8 @@ fn a_token_before_the_prompt_is_for_templates_that_have_none() {
             assert_eq!(with[1..], ids(&prompts(&family), &[turn]), "{}", family.name);
         } else {
             let fault = made.err().unwrap().to_string();
-            assert!(
-                fault.ends_with("begins with `<|begin_of_text|>` already; leave `bos` out"),
-                "{fault}"
-            );
+            let end = format!("begins with `{}` already; leave `bos` out", family.begin);
+            assert!(fault.ends_with(&end), "{fault}");
         }
     }
 }
@@ -293,7 +357,8 @@ fn a_folder_without_a_template_shows_its_family_by_its_shape() {
         false,
         true,
         "the model has no chat template, and many models have the shape of this one; name its \
-         `family`, one of: llama-guard-1, llama-guard-2, llama-guard-3-8b, llama-guard-3-1b",
+         `family`, one of: llama-guard-1, llama-guard-2, llama-guard-3-8b, llama-guard-3-1b, md-judge, \
+         wildguard, shieldgemma, qwen3guard",
     );
 }
 
@@ -317,7 +382,7 @@ fn a_family_is_chosen_by_name_or_not_at_all() {
     assert_eq!(
         fault.to_string(),
         "there is no family `llama-guard-4`; there are: llama-guard-1, llama-guard-2, llama-guard-3-8b, \
-         llama-guard-3-1b"
+         llama-guard-3-1b, md-judge, wildguard, shieldgemma, qwen3guard"
     );
     let fault = Family::of_folder(TempDir::new().unwrap().path()).unwrap_err().to_string();
     assert!(fault.starts_with("config.json: cannot be read: "), "{fault}");
@@ -373,7 +438,10 @@ fn prompts_of_llama_guard_3_come_out_id_for_id() {
     let check = |family: Family, begin: &[u32], end: &[u32]| {
         let prompts = Prompts::new(&tokenizer, family, &EngineSettings::default()).unwrap();
         assert_eq!(prompts.forced(), [39257, 198, 50]);
-        assert_eq!((prompts.words().safe, prompts.words().unsafe_), (19193, 39257));
+        assert_eq!(
+            (prompts.words().safe, prompts.words().unsafe_.as_slice()),
+            (19193, &[39257][..])
+        );
         let codes = [16, 17, 18, 19, 20, 21, 22, 23, 24, 605, 806, 717, 1032, 975];
         assert_eq!(prompts.words().codes, codes[..prompts.family().codes.len()]);
         let ids = ids(&prompts, &[Turn { role: Role::User, text: "Hi".into() }]);

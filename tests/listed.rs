@@ -77,7 +77,7 @@ fn a_category_scores_as_often_as_it_is_listed() {
             packed.push(ids.iter().chain(answer).copied(), rows);
             model.logits(&packed).unwrap().to_vec2().unwrap()
         };
-        let unsafe_ = softmax(&read(&[], 0)[0], &[words.safe, words.unsafe_])[1];
+        let unsafe_ = softmax(&read(&[], 0)[0], &[words.safe, words.unsafe_[0]])[1];
         let forced = prompts.forced();
         let first = softmax(&read(forced, forced.len())[0], &words.codes);
         let (mut listed, mut most) = (first.clone(), 0.0_f64);

@@ -414,15 +414,7 @@ fn a_tokenizer_without_the_words_of_a_verdict_is_refused() {
     let message = after("tokenizer.json", |tokenizer| {
         tokenizer["model"]["merges"] = json!([]);
     });
-    assert_eq!(message, "tokenizer.json: the word `10` is 2 tokens, but must be one");
-    let message = after("tokenizer.json", |tokenizer| {
-        tokenizer["added_tokens"][0]["special"] = json!(false);
-    });
-    assert_eq!(
-        message,
-        "tokenizer.json: the added token `<|begin_of_text|>` is not marked special, so contents \
-         could contain it"
-    );
+    assert_eq!(message, "tokenizer.json: the words `1` and `10` begin with the same token");
 }
 
 #[test]
@@ -479,15 +471,17 @@ fn contents_never_become_special_tokens_and_fixed_parts_may_be_one() {
     let mut value: Value = serde_json::from_slice(&bytes).unwrap();
     let mut added = value["added_tokens"][0].clone();
     added["id"] = json!(270);
-    added["content"] = json!(family.head_user);
+    added["content"] = json!(family.questions[0].head_user);
     value["added_tokens"].as_array_mut().unwrap().push(added);
+    // It does not matter whether a token is marked as special.
+    value["added_tokens"][0]["special"] = json!(false);
     let bytes = value.to_string().into_bytes();
     let prompt = |text: &str, bos: Bos| {
         let settings = EngineSettings { bos, ..settings() };
         let prompts = Prompts::new(&bytes, Family::llama_guard_2(), &settings).unwrap();
         prompts.prompt(&Transcript::user(text)).unwrap().windows.remove(0).ids
     };
-    let text = format!("<|begin_of_text|>{}", family.head_user);
+    let text = format!("<|begin_of_text|>{}", family.questions[0].head_user);
     let ids = prompt(&text, Bos::None);
     assert_eq!(ids[0], 270);
     assert!(ids[1..].iter().all(|id| *id < 269), "the content became a special token");
@@ -508,7 +502,7 @@ fn prompts_of_llama_guard_2_come_out_id_for_id() {
     let settings = EngineSettings::default();
     let prompts = Prompts::new(&tokenizer, Family::llama_guard_2(), &settings).unwrap();
     assert_eq!(prompts.forced(), [39257, 198, 50]);
-    assert_eq!((prompts.words().safe, prompts.words().unsafe_), (19193, 39257));
+    assert_eq!((prompts.words().safe, prompts.words().unsafe_.as_slice()), (19193, &[39257][..]));
     assert_eq!(prompts.words().codes, [16, 17, 18, 19, 20, 21, 22, 23, 24, 605, 806]);
     let vectors = fs::read(folder.join("llama-guard-2-vectors.json")).unwrap();
     let vectors: Vec<Value> = serde_json::from_slice(&vectors).unwrap();

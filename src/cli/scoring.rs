@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::engine::{self, WhichGuard};
 use crate::cli::{check, output};
-use crate::config;
+use crate::config::{self, GuardModel};
 use crate::evaluate::data::{Dataset, Mapping};
 use crate::evaluate::{self, Endpoint, Judge, Ran, Rows, Scores};
 use crate::guard::{self, Lane};
@@ -48,6 +48,9 @@ pub(super) struct Scoring {
     /// Takes a known data set with another number of rows than it is published with.
     #[arg(long)]
     partial: bool,
+    /// Asks about every category by itself, which takes as many times as long: for guards made for it.
+    #[arg(long, conflicts_with = "url")]
+    exact: bool,
 }
 
 /// Labelled data with its scores.
@@ -90,12 +93,18 @@ impl Scoring {
                 Judge::Endpoint(Endpoint::new(url, key, model, &mapping, &taxonomy)?)
             }
             None => {
+                if self.exact && matches!(model, GuardModel::Embedded) {
+                    bail!(
+                        "the embedded guard was not made to be asked about one category at a time"
+                    );
+                }
                 let (engine, mut bounds) = match settings {
                     Some(settings) => (settings.engine, settings.guard),
                     None => (EngineSettings::default(), guard::Settings::default()),
                 };
                 // Nobody waits for a single text here.
                 bounds.deadline = Duration::from_secs(3600);
+                let engine = EngineSettings { exact: self.exact, ..engine };
                 Judge::Guard(engine::start(model, engine, &bounds)?)
             }
         };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::guard::scheduler::Lane;
-use crate::taxonomy::Taxonomy;
+use crate::taxonomy::{Category, Taxonomy};
 use crate::transcript::Transcript;
 use crate::verdict::{Judgement, Unscored};
 
@@ -51,6 +51,8 @@ pub struct Window {
     pub tokens: usize,
     /// How many of them have to be computed, as far as can be told by now.
     pub cost: usize,
+    /// The only category that it asks about, if not about all.
+    pub category: Option<Category>,
 }
 
 /// A window on its way to a classifier.

@@ -51,6 +51,7 @@ pub enum Architecture {
     Gemma2(Gemma),
 }
 
+#[cfg(feature = "candle")]
 impl Architecture {
     /// What Gemma does otherwise, if it is one.
     pub(super) fn gemma(self) -> Option<Gemma> {

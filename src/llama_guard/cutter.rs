@@ -40,7 +40,7 @@ impl Cutter {
     }
 
     fn window(&self, lane: Lane, prompt: WindowPrompt, continues: bool) -> Window {
-        let WindowPrompt { ids, stem, fresh } = prompt;
+        let WindowPrompt { ids, stem, fresh, category } = prompt;
         let tokens = ids.len() + self.prompts.forced().len();
         let most = ids.len().saturating_sub(1);
         let fixed = self.prefixes.longest(&ids, most).map_or(0, |behind| behind.tokens);
@@ -48,7 +48,7 @@ impl Cutter {
         // What stands alone is continued by nothing: the next message is judged by itself.
         let stem = if continues { stem } else { 0 };
         let fresh = u64::try_from(fresh).unwrap_or(u64::MAX);
-        Window { ids, stem, fresh, tokens, cost: tokens - known }
+        Window { ids, stem, fresh, tokens, cost: tokens - known, category }
     }
 }
 

@@ -8,20 +8,22 @@ use candle_core::{DType, Device, IndexOp, Tensor};
 use sha2::{Digest, Sha256};
 
 use crate::guard::{Classifier, Engine, GuardCard, Lane, Outcome, Reader, Text, Window, Work};
+use crate::taxonomy::Category;
 use crate::transcript::Transcript;
 use crate::verdict::{Judgement, Scores, Unscored};
 
 use crate::llama_guard::config::{self, ModelConfig};
 use crate::llama_guard::cutter::Cutter;
+use crate::llama_guard::encoder;
 use crate::llama_guard::family::Family;
 use crate::llama_guard::fault::LoadFault;
 use crate::llama_guard::forward::{Llama, Packed};
 use crate::llama_guard::gguf::Gguf;
 use crate::llama_guard::place::Place;
 use crate::llama_guard::prefix::{Behind, Prefix, Prefixes, SHORTEST};
-use crate::llama_guard::prompt::{self, Prompts};
+use crate::llama_guard::prompt::Prompts;
 use crate::llama_guard::recall::Recall;
-use crate::llama_guard::score::{follow, likely, scores};
+use crate::llama_guard::score::{follow, likely, of_one, scores, verdict};
 use crate::llama_guard::settings::{Calibration, EngineSettings};
 use crate::llama_guard::stages::Stage;
 use crate::llama_guard::weights::{Weights, read};
@@ -33,7 +35,7 @@ const CONVERSATIONS: usize = 4;
 /// A Llama Guard, or a model made to answer like one, in the process.
 pub struct LlamaGuard {
     pub(super) model: Llama,
-    cutter: Arc<Cutter>,
+    pub(super) cutter: Arc<Cutter>,
     /// The output head's rows of the category codes.
     codes: Tensor,
     calibration: Calibration,
@@ -74,7 +76,7 @@ impl LlamaGuard {
         }
         let mut digest = Sha256::new();
         let config = read(folder, config::FILE)?;
-        let tokenizer = read(folder, prompt::FILE)?;
+        let tokenizer = read(folder, encoder::FILE)?;
         let weights = Weights::from_folder(folder, &mut digest)?;
         digest.update(&config);
         let config = ModelConfig::parse(&config)?;
@@ -88,9 +90,9 @@ impl LlamaGuard {
         let mut gguf = Gguf::open(file)?;
         let mut digest = Sha256::new();
         gguf.digest(&mut digest)?;
-        let beside = file.parent().filter(|folder| folder.join(prompt::FILE).is_file());
+        let beside = file.parent().filter(|folder| folder.join(encoder::FILE).is_file());
         let tokenizer = match beside {
-            Some(folder) => read(folder, prompt::FILE)?,
+            Some(folder) => read(folder, encoder::FILE)?,
             None => gguf.tokenizer()?,
         };
         let (weights, config) = Weights::of_gguf(&mut gguf)?;
@@ -163,19 +165,21 @@ impl LlamaGuard {
         }
         let prompts = &self.cutter.prompts;
         let words = prompts.words();
-        if answers.iter().all(|id| [words.safe, words.unsafe_].contains(id)) {
+        let all = |safe: u32, unsafe_: &[u32]| {
+            answers.iter().all(|id| *id == safe || unsafe_.contains(id))
+        };
+        if all(words.safe, &words.unsafe_) {
             return Ok(());
         }
         let fault = LoadFault::SelfTest(format!(
-            "the model answers two plain conversations with the tokens {answers:?} instead of \
-             `safe` or `unsafe`: it is no {}, or its files do not belong together; `family` names \
-             another",
+            "the model answers two plain conversations with the tokens {answers:?} instead of {}: it \
+             is no {}, or its files do not belong together; `family` names another",
+            prompts.family().answers(),
             prompts.family().name
         ));
-        match (prompts.respelt(), Arc::get_mut(&mut self.cutter)) {
-            (Some((safe, unsafe_)), Some(cutter))
-                if answers.iter().all(|id| [safe, unsafe_].contains(id)) =>
-            {
+        let is_respelt = prompts.respelt().is_some_and(|(safe, unsafe_)| all(*safe, unsafe_));
+        match Arc::get_mut(&mut self.cutter) {
+            Some(cutter) if is_respelt => {
                 cutter.prompts.use_respelt();
                 Ok(())
             }
@@ -227,16 +231,20 @@ impl LlamaGuard {
             let behind = self.cutter.behind(*lane, ids);
             let known = behind.as_ref().map_or(0, |behind| behind.tokens);
             let rest = ids.iter().skip(known).chain(forced).copied();
-            packed.push_behind(behind, rest, [end, end + forced.len()]);
+            let reads = if forced.is_empty() { vec![end] } else { vec![end, end + forced.len()] };
+            packed.push_behind(behind, rest, reads);
             packed.keep(ids.len() + forced.len());
             work.reused += units(known);
         }
         work.computed = units(packed.tokens());
         let (hidden, kept) = self.model.hidden_and_kept(&packed)?;
         done(Stage::Layers);
-        let hidden = hidden.reshape((texts.len(), 2, ()))?;
+        let hidden = hidden.reshape((texts.len(), 1 + usize::from(!forced.is_empty()), ()))?;
         let verdicts = self.model.head().logits(&hidden.i((.., 0))?)?;
-        let codes = self.codes_of(&hidden.i((.., 1))?)?;
+        let codes = match forced {
+            [] => vec![Vec::new(); texts.len()],
+            _ => self.codes_of(&hidden.i((.., 1))?)?,
+        };
         done(Stage::Head);
         let rows = verdicts.to_vec2()?.into_iter().zip(codes).collect();
         Ok(Pass { rows, kept: kept.into_iter().map(Arc::new).collect(), work })
@@ -256,21 +264,21 @@ impl LlamaGuard {
         kept: &[Arc<Prefix>],
     ) -> candle_core::Result<usize> {
         let prompts = &self.cutter.prompts;
-        let (codes, between) = (&prompts.words().codes, prompts.between());
+        let between = prompts.between();
+        if between.is_empty() {
+            return Ok(0);
+        }
         let mut packed = Packed::default();
         let mut asked = Vec::new();
         for (at, (reading, prefix)) in readings.iter().zip(kept).enumerate() {
             let likely = reading.as_ref().map(likely).unwrap_or_default();
             for first in likely {
-                let Some(code) = codes.get(first) else { continue };
+                let Some(code) = prompts.said().get(first) else { continue };
                 let known = prefix.ids().len();
                 let behind = Behind::new(Arc::clone(prefix), known);
-                let reads: Vec<usize> = (known..=known + between.len()).collect();
-                packed.push_behind(
-                    behind,
-                    [*code].into_iter().chain(between.iter().copied()),
-                    reads,
-                );
+                let end = known + code.len();
+                let reads: Vec<usize> = (end - 1..end + between.len()).collect();
+                packed.push_behind(behind, code.iter().chain(between).copied(), reads);
                 asked.push((at, first));
             }
         }
@@ -303,9 +311,20 @@ impl LlamaGuard {
     ) -> candle_core::Result<Outcome> {
         let Pass { rows, kept, mut work } = self.pass(texts, done)?;
         let words = self.cutter.prompts.words();
-        let mut readings: Vec<_> = rows
-            .iter()
-            .map(|(verdict, codes)| scores(verdict, codes, words, self.calibration))
+        let mut verdicts: Vec<_> = rows.iter().map(|(logits, _)| verdict(logits, words)).collect();
+        work.computed += units(self.further(texts, &mut verdicts, &kept)?);
+        let categories = self.card.taxonomy.len();
+        let mut readings: Vec<_> = verdicts
+            .into_iter()
+            .zip(rows.iter().zip(texts))
+            .map(|(verdict, ((_, codes), text))| {
+                let scores = scores(verdict?, codes, self.calibration)?;
+                let category = text.window.category.map(Category::index);
+                Ok(match category {
+                    Some(category) => of_one(&scores, category, categories),
+                    None => scores,
+                })
+            })
             .collect();
         done(Stage::Scoring);
         work.computed += units(self.follow(&mut readings, &kept)?);
@@ -360,7 +379,7 @@ fn fits(config: &ModelConfig, prompts: &Prompts) -> Result<(), LoadFault> {
     let ids = usize::try_from(prompts.largest_id()).unwrap_or(usize::MAX);
     if ids >= config.vocab {
         let reason = format!("has a token {ids}, but {} knows {}", config::FILE, config.vocab);
-        return Err(LoadFault::file(prompt::FILE, reason));
+        return Err(LoadFault::file(encoder::FILE, reason));
     }
     if prompts.longest() > config.max_positions {
         return Err(LoadFault::Settings(format!(

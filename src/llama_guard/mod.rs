@@ -16,13 +16,18 @@ mod cutter;
 #[cfg(feature = "candle")]
 mod embedded;
 #[cfg(feature = "candle")]
+mod encoder;
+#[cfg(feature = "candle")]
 mod engine;
+mod families;
 mod family;
 mod fault;
 #[cfg(feature = "candle")]
 mod floor;
 #[cfg(feature = "candle")]
 mod forward;
+#[cfg(feature = "candle")]
+mod further;
 #[cfg(feature = "candle")]
 mod gguf;
 #[cfg(feature = "candle")]
@@ -54,7 +59,7 @@ pub use config::{Architecture, Gemma, Llama3Scaling, ModelConfig, Rope};
 pub use embedded::{embedded, embedded_with};
 #[cfg(feature = "candle")]
 pub use engine::LlamaGuard;
-pub use family::Family;
+pub use family::{Family, Question};
 pub use fault::LoadFault;
 #[cfg(feature = "candle")]
 pub use floor::Floor;
@@ -67,7 +72,7 @@ pub use prefix::{Behind, Prefix};
 #[cfg(feature = "candle")]
 pub use prompt::{Prompted, Prompts, WindowPrompt, Words};
 #[cfg(feature = "candle")]
-pub use score::scores;
+pub use score::{Verdict, scores, verdict};
 pub use settings::{Bos, Calibration, EngineSettings, Window};
 #[cfg(feature = "candle")]
 pub use stages::Stage;

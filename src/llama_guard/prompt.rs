@@ -5,15 +5,13 @@
 
 use std::ops::Range;
 
-use tokenizers::Tokenizer;
-
+use crate::taxonomy::Category;
 use crate::transcript::{Role, Transcript, Turn};
 
-use crate::llama_guard::family::Family;
+use crate::llama_guard::encoder::{Encoder, distinct};
+use crate::llama_guard::family::{Family, Question};
 use crate::llama_guard::fault::LoadFault;
 use crate::llama_guard::settings::{Bos, EngineSettings, Window};
-
-pub(super) const FILE: &str = "tokenizer.json";
 
 /// How many turns before the judged one go along at most.
 const MOST_TURNS: usize = 4;
@@ -24,47 +22,48 @@ pub struct Prompts {
     family: Family,
     bos: Option<u32>,
     window: Window,
-    user: Side,
-    agent: Side,
+    asked: Vec<Asked>,
+    label_user: Vec<u32>,
+    label_agent: Vec<u32>,
     after_content: Vec<u32>,
+    further: Vec<Vec<u32>>,
     forced: Vec<u32>,
     between: Vec<u32>,
     words: Words,
-    /// "safe" and "unsafe" in the other spelling, with or without a blank before them, if they are
-    /// one token each.
-    respelt: Option<(u32, u32)>,
+    /// The categories as they are said, of which `words` has the first tokens.
+    said: Vec<Vec<u32>>,
+    /// "safe" and "unsafe" in the other spelling, with or without a blank before them.
+    respelt: Option<(u32, Vec<u32>)>,
 }
 
-/// A tokenizer, and what it takes for the text before every part but the first.
-struct Encoder {
-    tokenizer: Tokenizer,
-    behind: &'static str,
-    /// The tokens of `behind`.
-    skipped: Vec<u32>,
+/// The fixed parts of one question.
+struct Asked {
+    category: Option<Category>,
+    user: Frame,
+    agent: Frame,
 }
 
-/// The fixed parts around a conversation whose last turn is of one role, and that role's label.
-struct Side {
+/// The fixed parts around a conversation whose last turn is of one role.
+struct Frame {
     head: Vec<u32>,
     tail: Vec<u32>,
-    label: Vec<u32>,
 }
 
-/// The tokens a verdict is read from.
+/// The tokens a verdict is read from: with which the words begin.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Words {
     /// "safe".
     pub safe: u32,
-    /// "unsafe".
-    pub unsafe_: u32,
-    /// The categories' codes.
+    /// "unsafe", and what else says so.
+    pub unsafe_: Vec<u32>,
+    /// The categories' codes; none where no category is named.
     pub codes: Vec<u32>,
 }
 
 /// A transcript as the prompts of its windows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Prompted {
-    /// One prompt per window, without the forced beginning of the answer.
+    /// One prompt per window and question, without the forced beginning of the answer.
     pub windows: Vec<WindowPrompt>,
     /// Tokens of the judged turn's content.
     pub total: usize,
@@ -78,56 +77,61 @@ pub struct WindowPrompt {
     /// How many of them stand before the tail: what a longer content would begin with as well, but
     /// for its last tokens.
     pub stem: usize,
-    /// How many tokens of the content no window before it has.
+    /// How many tokens of the content no prompt before it has.
     pub fresh: usize,
+    /// The only category it asks about, if it does not about all.
+    pub category: Option<Category>,
 }
 
 impl Prompts {
-    /// Reads a `tokenizer.json` for a family; every word a verdict is read from must be one token.
+    /// Reads a `tokenizer.json` for a family; the words a verdict is read from must begin with tokens of
+    /// their own.
     pub fn new(
         tokenizer: &[u8],
         family: Family,
         settings: &EngineSettings,
     ) -> Result<Self, LoadFault> {
-        let mut tokenizer =
-            Tokenizer::from_bytes(tokenizer).map_err(|error| LoadFault::file(FILE, error))?;
-        tokenizer.set_encode_special_tokens(true);
-        tokenizer
-            .with_truncation(None)
-            .map_err(|error| LoadFault::file(FILE, error))?
-            .with_padding(None);
-        for token in tokenizer.get_added_tokens_decoder().values() {
-            if !token.special {
-                let reason = format!(
-                    "the added token `{}` is not marked special, so contents could contain it",
-                    token.content
-                );
-                return Err(LoadFault::file(FILE, reason));
-            }
-        }
-        let encoder = Encoder::new(tokenizer, family.behind)?;
-        let side = |role: Role| {
-            let mut tail = encoder.fixed(family.tail(role), &family, Encoder::text)?;
-            tail.extend(encoder.text(family.opening)?);
-            let head = encoder.fixed(family.head(role), &family, Encoder::first)?;
-            Ok(Side { head, tail, label: encoder.text(family.label(role))? })
+        let mut encoder = Encoder::new(tokenizer, &family)?;
+        let questions = questions(&family, settings.exact)?;
+        let asked = questions.iter().map(|question| Asked::new(&encoder, question, family.opening));
+        let asked: Vec<Asked> = asked.collect::<Result<_, _>>()?;
+        let label_user = encoder.text(family.label_user)?;
+        let label_agent = encoder.text(family.label_agent)?;
+        let bos = bos(&encoder, &family, settings.bos)?;
+        encoder.forget_special_tokens();
+        // Who is asked about one category need not be asked which.
+        let names_any = questions.iter().any(|question| question.category.is_none());
+        let named: &[String] = if names_any { &family.codes } else { &[] };
+        let said = named.iter().map(|code| encoder.text(code)).collect::<Result<_, _>>()?;
+        let further = family.further.iter().map(|field| encoder.text(field));
+        let further = further.collect::<Result<_, _>>()?;
+        let words = Words {
+            safe: encoder.lead(family.safe)?,
+            unsafe_: encoder.leads(family.unsafe_)?,
+            codes: encoder.leads(named)?,
         };
-        let codes = family.codes.iter().map(|code| encoder.one(code)).collect::<Result<_, _>>()?;
-        let (safe, unsafe_) = (encoder.one(family.safe)?, encoder.one(family.unsafe_)?);
-        let respelt = |word: &str| match word.strip_prefix(' ') {
-            Some(word) => encoder.one(word).ok(),
-            None => encoder.one(&format!(" {word}")).ok(),
+        distinct(
+            [family.safe].iter().chain(family.unsafe_),
+            &[&[words.safe], &words.unsafe_[..]].concat(),
+        )?;
+        distinct(named, &words.codes)?;
+        let respelt = |word: &&str| match word.strip_prefix(' ') {
+            Some(word) => encoder.lead(word).ok(),
+            None => encoder.lead(&format!(" {word}")).ok(),
         };
         let prompts = Self {
-            bos: bos(&encoder, &family, settings.bos)?,
+            bos,
             window: settings.window,
-            user: side(Role::User)?,
-            agent: side(Role::Agent)?,
+            asked,
+            label_user,
+            label_agent,
             after_content: encoder.text(family.after_content)?,
-            forced: encoder.text(family.forced)?,
+            further,
+            forced: if names_any { encoder.text(family.forced)? } else { Vec::new() },
             between: encoder.text(family.between)?,
-            words: Words { safe, unsafe_, codes },
-            respelt: respelt(family.safe).zip(respelt(family.unsafe_)),
+            words,
+            said,
+            respelt: respelt(&family.safe).zip(family.unsafe_.iter().map(respelt).collect()),
             family,
             encoder,
         };
@@ -155,22 +159,23 @@ impl Prompts {
 
     /// The longest sequence there can be, answer included: what `max_tokens` bounds.
     pub fn longest(&self) -> usize {
-        let sides = [&self.user, &self.agent];
-        let fixed = |side: &Side| side.head.len() + side.tail.len();
-        let frame = sides.into_iter().map(fixed).max().unwrap_or(0);
-        let label = self.user.label.len().max(self.agent.label.len());
+        let frames = self.asked.iter().flat_map(|asked| [&asked.user, &asked.agent]);
+        let frame = frames.map(|frame| frame.head.len() + frame.tail.len()).max().unwrap_or(0);
+        let label = self.label_user.len().max(self.label_agent.len());
         let context = self.window.context + MOST_TURNS * (label + self.after_content.len());
         let content = label + self.window.content + self.after_content.len();
-        let answer = self.forced.len() + 1 + self.between.len();
-        frame + context + content + answer + usize::from(self.bos.is_some())
+        let code = self.said.iter().map(Vec::len).max().unwrap_or(0);
+        let named = self.forced.len() + code + self.between.len();
+        let further = self.further.iter().map(|field| field.len() + 1).sum();
+        frame + context + content + named.max(further) + usize::from(self.bos.is_some())
     }
 
     /// What every prompt begins with, for a judged turn of either side, up to the first content.
-    pub(super) fn beginnings(&self) -> [Vec<u32>; 2] {
-        let beginning = |side: &Side, first: &Side| {
-            self.bos.iter().chain(&side.head).chain(&first.label).copied().collect()
-        };
-        [beginning(&self.user, &self.user), beginning(&self.agent, &self.user)]
+    pub(super) fn beginnings(&self) -> impl Iterator<Item = Vec<u32>> {
+        let frames = self.asked.iter().flat_map(|asked| [&asked.user, &asked.agent]);
+        frames.map(|frame| {
+            self.bos.iter().chain(&frame.head).chain(&self.label_user).copied().collect()
+        })
     }
 
     /// How texts are cut.
@@ -180,12 +185,22 @@ impl Prompts {
 
     /// The largest id there is.
     pub fn largest_id(&self) -> u32 {
-        self.encoder.tokenizer.get_vocab(true).into_values().max().unwrap_or(0)
+        self.encoder.largest_id()
     }
 
     /// The tokens a verdict is read from.
     pub fn words(&self) -> &Words {
         &self.words
+    }
+
+    /// The categories as they are said.
+    pub(super) fn said(&self) -> &[Vec<u32>] {
+        &self.said
+    }
+
+    /// What is answered further where the model's turn is judged, token by token.
+    pub(super) fn further(&self) -> &[Vec<u32>] {
+        &self.further
     }
 
     /// The tokens of the answer's forced beginning.
@@ -205,15 +220,15 @@ impl Prompts {
 
     /// Reads verdicts from the other spelling from now on, if it has tokens.
     pub(super) fn use_respelt(&mut self) {
-        if let Some((safe, unsafe_)) = self.respelt {
+        if let Some((safe, unsafe_)) = self.respelt.take() {
             self.words.safe = safe;
             self.words.unsafe_ = unsafe_;
         }
     }
 
     /// The verdict tokens of the other spelling.
-    pub(super) fn respelt(&self) -> Option<(u32, u32)> {
-        self.respelt
+    pub(super) fn respelt(&self) -> Option<&(u32, Vec<u32>)> {
+        self.respelt.as_ref()
     }
 
     /// The prompts of a transcript.
@@ -223,26 +238,31 @@ impl Prompts {
 
     /// The prompts for a turn behind others.
     pub fn prompt_turns(&self, context: &[Turn], judged: &Turn) -> Result<Prompted, LoadFault> {
-        let side = self.side(judged.role);
-        let mut before: Vec<u32> = self.bos.iter().chain(&side.head).copied().collect();
-        for (role, ids) in self.context(context)? {
-            before.extend(&self.side(role).label);
+        let mut before = Vec::new();
+        for (role, ids) in self.context(self.family.heard(context, judged))? {
+            before.extend(self.label(role));
             before.extend(ids);
         }
-        before.extend(&side.label);
+        before.extend(self.label(judged.role));
         let content = self.content(&judged.text)?;
         let mut windows = Vec::new();
         let mut read = 0;
         for range in ranges(content.len(), self.window) {
-            let mut ids = before.clone();
-            ids.extend(content.get(range.clone()).unwrap_or_default());
+            let mut conversation = before.clone();
+            conversation.extend(content.get(range.clone()).unwrap_or_default());
             if range.end < content.len() {
-                ids.extend(&self.after_content);
+                conversation.extend(&self.after_content);
             }
-            let stem = ids.len();
-            ids.extend(&side.tail);
-            windows.push(WindowPrompt { ids, stem, fresh: range.end - read });
-            read = range.end;
+            for asked in &self.asked {
+                let Frame { head, tail } = asked.frame(judged.role);
+                let mut ids: Vec<u32> = self.bos.iter().chain(head).copied().collect();
+                ids.extend(&conversation);
+                let stem = ids.len();
+                ids.extend(tail);
+                let (fresh, category) = (range.end - read, asked.category);
+                windows.push(WindowPrompt { ids, stem, fresh, category });
+                read = range.end;
+            }
         }
         Ok(Prompted { windows, total: content.len() })
     }
@@ -274,7 +294,31 @@ impl Prompts {
         self.encoder.text(&self.family.content(text))
     }
 
-    fn side(&self, role: Role) -> &Side {
+    fn label(&self, role: Role) -> &[u32] {
+        match role {
+            Role::User => &self.label_user,
+            Role::Agent => &self.label_agent,
+        }
+    }
+}
+
+impl Asked {
+    /// The fixed parts of a question, with what the model says before its answer.
+    fn new(encoder: &Encoder, question: &Question, opening: &str) -> Result<Self, LoadFault> {
+        let frame = |role: Role| {
+            let head = encoder.first(question.head(role))?;
+            let mut tail = encoder.text(question.tail(role))?;
+            tail.extend(encoder.text(opening)?);
+            Ok(Frame { head, tail })
+        };
+        Ok(Self {
+            category: question.category,
+            user: frame(Role::User)?,
+            agent: frame(Role::Agent)?,
+        })
+    }
+
+    fn frame(&self, role: Role) -> &Frame {
         match role {
             Role::User => &self.user,
             Role::Agent => &self.agent,
@@ -282,87 +326,15 @@ impl Prompts {
     }
 }
 
-impl Encoder {
-    fn new(tokenizer: Tokenizer, behind: &'static str) -> Result<Self, LoadFault> {
-        let mut encoder = Self { tokenizer, behind, skipped: Vec::new() };
-        encoder.skipped = encoder.first(behind)?;
-        Ok(encoder)
-    }
-
-    /// The tokens of a text that nothing stands before.
-    fn first(&self, text: &str) -> Result<Vec<u32>, LoadFault> {
-        let encoding = self
-            .tokenizer
-            .encode_fast(text, false)
-            .map_err(|error| LoadFault::file(FILE, error))?;
-        Ok(encoding.get_ids().to_vec())
-    }
-
-    /// The tokens of a text in the middle of a prompt.
-    fn text(&self, text: &str) -> Result<Vec<u32>, LoadFault> {
-        if self.behind.is_empty() {
-            return self.first(text);
-        }
-        let ids = self.first(&format!("{}{text}", self.behind))?;
-        match ids.strip_prefix(self.skipped.as_slice()) {
-            Some(ids) => Ok(ids.to_vec()),
-            None => {
-                let reason = format!(
-                    "has a token that reaches across {:?}, as none made from SentencePiece has: its \
-                     model is of another `family`",
-                    self.behind
-                );
-                Err(LoadFault::file(FILE, reason))
-            }
-        }
-    }
-
-    /// The tokens of a part of the template, its markers among them, by which it is cut. `start`
-    /// tokenises what stands before the first of them.
-    fn fixed(
-        &self,
-        whole: &str,
-        family: &Family,
-        start: impl Fn(&Self, &str) -> Result<Vec<u32>, LoadFault>,
-    ) -> Result<Vec<u32>, LoadFault> {
-        // A tokenizer made for the template may hold its fixed parts as single tokens.
-        if let Some(id) = self.tokenizer.token_to_id(whole) {
-            return Ok(vec![id]);
-        }
-        let next = |text: &str| {
-            let found =
-                family.markers.iter().filter_map(|marker| Some((text.find(marker)?, *marker)));
-            found.min()
-        };
-        let (mut ids, mut rest) = (Vec::new(), whole);
-        while let Some((at, marker)) = next(rest) {
-            let (before, after) = rest.split_at(at);
-            let text = if ids.is_empty() { start(self, before)? } else { self.text(before)? };
-            ids.extend(text);
-            ids.push(self.special(marker)?);
-            rest = after.get(marker.len()..).unwrap_or_default();
-        }
-        ids.extend(if ids.is_empty() { start(self, rest)? } else { self.text(rest)? });
-        Ok(ids)
-    }
-
-    /// The id of a special token.
-    fn special(&self, token: &str) -> Result<u32, LoadFault> {
-        let missing = || {
-            LoadFault::file(FILE, format!("there is no token `{token}`, which the prompt needs"))
-        };
-        self.tokenizer.token_to_id(token).ok_or_else(missing)
-    }
-
-    /// The id of a word that must be one token.
-    fn one(&self, word: &str) -> Result<u32, LoadFault> {
-        match self.text(word)?.as_slice() {
-            [id] => Ok(*id),
-            ids => Err(LoadFault::file(
-                FILE,
-                format!("the word `{word}` is {} tokens, but must be one", ids.len()),
-            )),
-        }
+/// What is asked; in exact mode, about every category by itself.
+fn questions(family: &Family, exact: bool) -> Result<Vec<Question>, LoadFault> {
+    match exact {
+        false => Ok(family.questions.clone()),
+        true if family.alone.is_empty() => Err(LoadFault::Settings(format!(
+            "{} was not made to be asked about one category at a time: there is no exact mode for it",
+            family.name
+        ))),
+        true => Ok(family.alone.clone()),
     }
 }
 

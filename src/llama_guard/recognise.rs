@@ -21,11 +21,13 @@ const TEMPLATE_FIELDS: [&str; 2] = ["tokenizer_config.json", "chat_template.json
 /// What only one family's template says, and all of it.
 type Sign = (&'static [&'static str], fn() -> Family);
 
-const SIGNS: [Sign; 4] = [
+const SIGNS: [Sign; 6] = [
     (&["[INST] Task: ", "O6: Self-Harm."], Family::llama_guard_1),
     (&["[INST] Task: ", "S11: Sexual Content."], Family::llama_guard_2),
     (&["S14: Code Interpreter Abuse."], Family::llama_guard_3_8b),
     (&["excluded_category_keys", "\"S13\": \"Elections.\""], Family::llama_guard_3_1b),
+    (&["You are a policy expert", "guideline"], Family::shield_gemma),
+    (&["Politically Sensitive Topics.", "**Safety: Controversial**"], Family::qwen3_guard),
 ];
 
 /// The vocabularies of Llama 2 and of Llama 3.

@@ -12,35 +12,62 @@ const MOST_RESIDUAL: f64 = 0.5;
 /// How much p(unsafe) may fall to first categories of which it is not asked what follows.
 const MOST_UNEXPLORED: f32 = 0.01;
 
-/// The scores of one reading, as if only one category were ever listed.
-///
-/// `verdict` are the logits of the whole vocabulary at the prompt's last token, `codes` those of the
-/// category codes behind the forced beginning of the answer.
-pub fn scores(
-    verdict: &[f32],
-    codes: &[f32],
-    words: &Words,
-    calibration: Calibration,
-) -> Result<Scores, Unscored> {
-    let logit = |id: u32| {
-        let index = usize::try_from(id).map_err(|_| Unscored::NotFinite)?;
-        verdict.get(index).copied().ok_or(Unscored::NotFinite)
-    };
-    let (safe, unsafe_) = (f64::from(logit(words.safe)?), f64::from(logit(words.unsafe_)?));
-    let total = log_sum_exp(verdict);
-    if !total.is_finite() || !log_sum_exp(codes).is_finite() {
+/// What a model says first: with which probability a word for harmless, with which one for harmful.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Verdict {
+    /// Of the word for harmless text.
+    pub safe: f64,
+    /// Of all words for harmful text.
+    pub unsafe_: f64,
+}
+
+/// The verdict in the logits of the whole vocabulary where it is said.
+pub fn verdict(logits: &[f32], words: &Words) -> Result<Verdict, Unscored> {
+    let total = log_sum_exp(logits);
+    if !total.is_finite() {
         return Err(Unscored::NotFinite);
     }
-    let residual = (1.0 - (safe - total).exp() - (unsafe_ - total).exp()).max(0.0);
+    let probability = |id: &u32| {
+        let logit = usize::try_from(*id).ok().and_then(|index| logits.get(index));
+        // No probability is so small that its logarithm is not a number.
+        let p = (f64::from(*logit.ok_or(Unscored::NotFinite)?) - total).exp();
+        Ok(p.max(f64::MIN_POSITIVE))
+    };
+    Ok(Verdict {
+        safe: probability(&words.safe)?,
+        unsafe_: words.unsafe_.iter().map(probability).sum::<Result<f64, _>>()?,
+    })
+}
+
+/// The scores of one reading, as if only one category were ever listed.
+///
+/// `codes` are the logits of the category codes behind the forced beginning of the answer, none where no
+/// category is named.
+pub fn scores(
+    verdict: Verdict,
+    codes: &[f32],
+    calibration: Calibration,
+) -> Result<Scores, Unscored> {
+    if !codes.is_empty() && !log_sum_exp(codes).is_finite() {
+        return Err(Unscored::NotFinite);
+    }
+    let residual = (1.0 - verdict.safe - verdict.unsafe_).max(0.0);
     if residual > MOST_RESIDUAL {
         return Err(Unscored::Derailed);
     }
     let prior = f64::from(calibration.prior);
-    let margin =
-        (unsafe_ - safe) / f64::from(calibration.temperature) - (prior / (1.0 - prior)).ln();
+    let margin = (verdict.unsafe_.ln() - verdict.safe.ln()) / f64::from(calibration.temperature)
+        - (prior / (1.0 - prior)).ln();
     let p = 1.0 / (1.0 + (-margin).exp());
     let first = shares(codes).map(|share| score(p * share)).collect::<Result<_, _>>()?;
     Ok(Scores { residual: score(residual)?, ..Scores::new(score(p)?, first) })
+}
+
+/// The scores of a reading that was asked about one category only, of so many.
+pub(super) fn of_one(scores: &Scores, category: usize, of: usize) -> Scores {
+    let share = |at| if at == category { scores.unsafe_ } else { Score::ZERO };
+    let first = (0..of).map(share).collect();
+    Scores { residual: scores.residual, ..Scores::new(scores.unsafe_, first) }
 }
 
 /// The first categories of which it is worth asking what follows, by their index: the likeliest, until
@@ -112,8 +139,8 @@ mod tests {
         codes: &[f32],
         calibration: Calibration,
     ) -> Result<Scores, Unscored> {
-        let words = Words { safe: 0, unsafe_: 1, codes: vec![2, 3] };
-        super::scores(verdict, codes, &words, calibration)
+        let words = Words { safe: 0, unsafe_: vec![1], codes: vec![2, 3] };
+        super::scores(super::verdict(verdict, &words)?, codes, calibration)
     }
 
     #[test]
@@ -136,6 +163,15 @@ mod tests {
         // Logits of 2 / 2 = 1, and 2 - ln(0.8 / 0.2).
         assert!((of(2.0, 0.5) - 0.731_058_6).abs() < 1e-5);
         assert!((of(1.0, 0.8) - 0.648_785).abs() < 1e-5);
+    }
+
+    #[test]
+    fn every_word_for_harmful_counts() {
+        let words = Words { safe: 0, unsafe_: vec![1, 2], codes: Vec::new() };
+        let verdict = super::verdict(&[0.0, 0.0, 2.0_f32.ln()], &words).unwrap();
+        assert!((verdict.safe - 0.25).abs() < 1e-7 && (verdict.unsafe_ - 0.75).abs() < 1e-7);
+        let scores = super::scores(verdict, &[], Calibration::default()).unwrap();
+        assert!((scores.unsafe_.get() - 0.75).abs() < 1e-6 && scores.first.is_empty());
     }
 
     #[test]

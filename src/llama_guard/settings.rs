@@ -60,6 +60,9 @@ pub struct EngineSettings {
     pub window: Window,
     /// How logits become scores.
     pub calibration: Calibration,
+    /// Whether every category is asked about by itself: slow, and only for guards that were made for it.
+    /// A category's score is then p(unsafe) under a policy of nothing else.
+    pub exact: bool,
     /// The longest prompt, with everything in it. Meta gives 4096 for Llama Guard 2, half of what
     /// its base model takes.
     pub max_tokens: usize,
@@ -74,8 +77,9 @@ pub struct EngineSettings {
 impl EngineSettings {
     /// Everything that has a bearing on scores, for the guard's fingerprint.
     pub(super) fn digested(&self) -> String {
-        let Self { name, bos, window, calibration, max_tokens, device: _, recall_bytes: _ } = self;
-        format!("{name} {bos:?} {window:?} {calibration:?} {max_tokens}")
+        let Self { name, bos, window, calibration, max_tokens, exact, .. } = self;
+        let exact = if *exact { " exact" } else { "" };
+        format!("{name} {bos:?} {window:?} {calibration:?} {max_tokens}{exact}")
     }
 }
 
@@ -86,6 +90,7 @@ impl Default for EngineSettings {
             bos: Bos::default(),
             window: Window::default(),
             calibration: Calibration::default(),
+            exact: false,
             max_tokens: 4096,
             device: DeviceChoice::default(),
             recall_bytes: None,
