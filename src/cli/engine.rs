@@ -55,6 +55,12 @@ pub(super) fn start(
         Some(engine) => output::complain(&format!("guard {card}: {engine}")),
         None => output::complain(&format!("guard {card}")),
     }
+    if let Some((tokens, took)) = card.pace {
+        let took = took.as_secs_f64();
+        let took =
+            if took < 1.0 { format!("{:.1} ms", took * 1e3) } else { format!("{took:.1} s") };
+        output::complain(&format!("  a text of {tokens} tokens takes about {took} here"));
+    }
     for warning in &card.warnings {
         output::complain(&format!("  note: {warning}"));
     }

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Deserializer, Error};
 
+use crate::llama_guard::Window;
+
 /// The whole file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +50,7 @@ pub(super) struct Guard {
     pub(super) temperature: Option<Spanned<f32>>,
     pub(super) prior: Option<Spanned<f32>>,
     pub(super) bos: Option<Spanned<String>>,
+    pub(super) window: Option<Spanned<Window>>,
 }
 
 #[derive(Deserialize)]

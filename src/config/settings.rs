@@ -18,7 +18,9 @@ use crate::config::problem::{Problem, Problems};
 use crate::enforce::holdback;
 use crate::gateway;
 use crate::guard;
-use crate::llama_guard::{Bos, Calibration, DeviceChoice, EngineSettings, Family, LoadFault};
+use crate::llama_guard::{
+    Bos, Calibration, DeviceChoice, EngineSettings, Family, LoadFault, Window,
+};
 use crate::policy::{self, Policy};
 use crate::taxonomy::Taxonomy;
 use crate::tenant::{self, KeyDigest, Snapshot, TenantId, Tenants};
@@ -448,8 +450,15 @@ impl Reading<'_> {
         let verdict_bytes = verdict_bytes.min(default.verdict_bytes);
         let recall_bytes = cache.map(|cache| cache - verdict_bytes);
         let calibration = self.calibration(written);
-        let engine =
-            EngineSettings { bos, calibration, recall_bytes, device, ..EngineSettings::default() };
+        let window = self.window(written);
+        let engine = EngineSettings {
+            bos,
+            window,
+            calibration,
+            recall_bytes,
+            device,
+            ..EngineSettings::default()
+        };
         let settings = guard::Settings {
             deadline: self.millis("deadline_ms", &written.deadline_ms, default.deadline),
             queue_tokens: self.count("queue_tokens", &written.queue_tokens, default.queue_tokens),
@@ -457,6 +466,20 @@ impl Reading<'_> {
             verdict_bytes,
         };
         (model, engine, settings)
+    }
+
+    fn window(&mut self, written: &Guard) -> Window {
+        let Some(place) = &written.window else { return Window::default() };
+        let window = *place.get_ref();
+        if written.model.as_ref().is_none_or(|model| model.get_ref() == "embedded") {
+            self.problem(
+                place,
+                "the embedded guard has windows of its own; `window` goes with a folder",
+            );
+        } else if window.content == 0 || window.overlap >= window.content {
+            self.problem(place, "`overlap` of a `window` must be less than its `content`");
+        }
+        window
     }
 
     fn calibration(&mut self, written: &Guard) -> Calibration {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::AddAssign;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use thiserror::Error;
@@ -105,6 +106,8 @@ pub struct GuardCard {
     /// How many characters of an answer that grows can be judged again at the cost of what is new;
     /// none where everything is read anew.
     pub recalls: usize,
+    /// How long a text of so many tokens took when the model was loaded.
+    pub pace: Option<(u64, Duration)>,
     /// What a user must be told at start: that it is small, knows only English, covers no S5.
     pub warnings: Vec<String>,
 }

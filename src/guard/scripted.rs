@@ -119,6 +119,7 @@ impl Classifier for Scripted {
             taxonomy: self.taxonomy.clone(),
             engine: None,
             recalls: 0,
+            pace: None,
             warnings: vec!["this guard reads from a script: it is for tests".to_owned()],
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, IndexOp, Tensor};
 use sha2::{Digest, Sha256};
@@ -137,12 +138,23 @@ impl LlamaGuard {
                 prior: calibration.prior,
             }),
             recalls,
+            pace: None,
             warnings,
         };
         let cutter = Arc::new(Cutter { prompts, prefixes, recall });
         let mut guard = Self { model, cutter, codes, calibration, card };
         guard.self_test()?;
+        guard.card.pace = Some(guard.paced());
         Ok(guard)
+    }
+
+    /// How long a text of about a hundred tokens takes, and how many it has.
+    fn paced(&mut self) -> (u64, Duration) {
+        const WORDS: &str = "Tell me how people in the old town used to bake their bread at home. ";
+        let text = Transcript::user(WORDS.repeat(7).trim());
+        let began = Instant::now();
+        let judgement = self.judge_all(std::slice::from_ref(&text)).pop().unwrap_or_default();
+        (judgement.coverage.total, began.elapsed())
     }
 
     /// Two plain conversations must be answered with one of the two words.

@@ -17,7 +17,7 @@ pub enum Bos {
 
 /// How long texts are cut, in tokens.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Window {
     /// The longest stretch of the judged turn in one prompt.
     pub content: usize,
