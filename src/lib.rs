@@ -54,8 +54,8 @@
 //! never heard of it. What remains is `Cleared`, the only thing that `upstream` will send. The response
 //! comes back piece by piece: `wire::sse` cuts bytes into events, `wire::delta` reads the delta of every
 //! choice, and `enforce::holdback` keeps them until a window is full; `inspect` judges the window in the
-//! light of the question, and the hold-back releases its events, or ends the choice with
-//! `finish_reason: "content_filter"`. A response that is not streamed takes the same road in one piece.
+//! light of the question, and the hold-back releases its events, as they are or without what has to go, or
+//! ends the choice with `finish_reason: "content_filter"`. A response that is not streamed takes the same road in one piece.
 //! All the while `downstream` watches for a client that leaves, which cancels the upstream and whatever
 //! the guard has not begun. However it ends, the draft becomes one record: who asked, under which
 //! version of which policy, what was found, what was decided, what was done, how long it took. The text
@@ -69,7 +69,7 @@
 //! 1. No byte of a guarded prompt reaches the upstream, and no byte of a guarded response the client,
 //!    except out of a `Cleared`; only `gateway/inspect.rs` can make one.
 //!    (held by `a_blocked_prompt_never_reaches_the_upstream`, `what_is_not_judged_yet_is_not_sent`,
-//!    `nothing_leaves_before_it_is_judged`)
+//!    `nothing_leaves_before_it_is_judged`, `what_is_taken_out_appears_nowhere_and_the_rest_stays`)
 //! 2. What is sent is what was judged: the very bytes, out of their content encoding, where nothing was
 //!    changed and they have exactly one reading, the rewritten value where something was. What a second
 //!    reader could read differently is refused.

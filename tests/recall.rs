@@ -63,8 +63,8 @@ async fn stream(guard: &Guard, answer: &str) -> u64 {
     let delta = |piece: &str| json!({ "choices": [{ "index": 0, "delta": { "content": piece } }] });
     for event in answer.split_inclusive(' ').map(delta).chain(end) {
         hold.push(format!("data: {event}\n\n").as_bytes()).unwrap();
-        while let Some(mut window) = hold.due() {
-            let judged = guard.judge(std::mem::take(&mut window.transcripts), Lane(0)).await;
+        while let Some(window) = hold.due() {
+            let judged = guard.judge(window.transcripts(), Lane(0)).await;
             assert_eq!(judged.judgement.unscored, None);
             windows += 1;
             hold.settle(window, Ruling::Pass);

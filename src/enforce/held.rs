@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::wire::choice_index;
+use crate::wire::json;
+use crate::wire::rewrite;
 use crate::wire::sse;
+use crate::wire::{Copy, Dialect, Edit, choice_index};
 
 /// An event in the queue.
 pub(super) struct Held {
@@ -15,6 +17,12 @@ pub(super) struct Held {
     /// The chunk, where it may have to be written anew without one of its choices, or where it matters
     /// that it has gone out.
     pub(super) chunk: Option<Value>,
+    /// What in it only repeats what has been said before.
+    pub(super) copies: Vec<Copy>,
+    /// What is to be replaced in it once it goes out.
+    pub(super) edits: Vec<Edit>,
+    /// The choices that go out without what they say in it.
+    cut: Vec<u32>,
     /// The choices that are closed before it.
     pub(super) closing: Vec<u32>,
     pub(super) kind: Kind,
@@ -34,7 +42,8 @@ pub(super) enum Kind {
 
 impl Held {
     pub(super) fn new(raw: Bytes, kind: Kind) -> Self {
-        Self { raw, mentions: Vec::new(), chunk: None, closing: Vec::new(), kind }
+        let (copies, edits, cut, closing) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { raw, mentions: Vec::new(), chunk: None, copies, edits, cut, closing, kind }
     }
 
     /// Takes one choice out of the event; the whole event, where it says nothing of another.
@@ -45,24 +54,56 @@ impl Held {
             return;
         }
         let left = self.mentions.iter().any(|(mentioned, _)| mentioned.is_some());
-        let list = self.chunk.as_mut().and_then(|chunk| chunk.get_mut("choices")?.as_array_mut());
-        let (true, Some(list)) = (left, list) else {
-            self.raw = Bytes::new();
-            self.chunk = None;
-            self.mentions.clear();
-            self.kind = Kind::Event;
-            return;
-        };
-        for (position, each) in list.iter_mut().enumerate() {
-            let index = choice_index(each, position);
-            if let Value::Object(each) = each {
-                each.insert("index".to_owned(), index.into());
+        let is_list = self.chunk.as_ref().is_some_and(|chunk| chunk["choices"].is_array());
+        match choice {
+            // What is left stays where it is until all is said: places are told by number.
+            Some(choice) if left && is_list => self.cut.push(choice),
+            _ => {
+                self.clear();
+                self.mentions.clear();
+                self.kind = Kind::Event;
             }
         }
-        list.retain(|each| Some(choice_index(each, 0)) != choice);
-        if let Some(chunk) = &self.chunk {
-            self.raw = with_data(&self.raw, chunk);
+    }
+
+    /// Makes the event what goes out: with other words in it, without what would tell the old ones once
+    /// more where `tells` says that a choice may not, without the choices that were cut.
+    pub(super) fn write(&mut self, dialect: Dialect, tells: impl Fn(u32) -> bool) {
+        let is_told = self.mentions.iter().all(|(choice, _)| choice.is_none_or(&tells));
+        if (self.edits.is_empty() && self.cut.is_empty() && is_told) || self.raw.is_empty() {
+            return;
         }
+        let parsed = || json::parse_str(sse::data(&self.raw)?.trim()).ok();
+        let Some(mut value) = self.chunk.clone().or_else(parsed) else {
+            // It has no data, so nothing that could be replaced; or it is not what was judged.
+            if !self.edits.is_empty() {
+                self.clear();
+            }
+            return;
+        };
+        if !rewrite::event(dialect, &mut value, &self.edits, tells) {
+            self.clear();
+            return;
+        }
+        if let Some(Value::Array(list)) = value.get_mut("choices").filter(|_| !self.cut.is_empty())
+        {
+            for (position, each) in list.iter_mut().enumerate() {
+                let index = choice_index(each, position);
+                if let Value::Object(each) = each {
+                    each.insert("index".to_owned(), index.into());
+                }
+            }
+            list.retain(|each| !self.cut.contains(&choice_index(each, 0)));
+        }
+        self.raw = with_data(&self.raw, &value);
+        self.chunk = self.chunk.take().map(|_| value);
+    }
+
+    fn clear(&mut self) {
+        self.raw = Bytes::new();
+        self.chunk = None;
+        self.edits.clear();
+        self.copies.clear();
     }
 }
 

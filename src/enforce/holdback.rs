@@ -11,9 +11,16 @@
 //! [`Frame`].) Once every choice has ended, and one of them by us, the stream ends
 //! there with `[DONE]`; what the upstream would still send, a count of tokens say, is not waited for.
 //!
+//! A window may pass without some of what it says: its events are written anew then. From there on nothing
+//! of the choice goes out that would tell what is gone once more: probabilities of tokens, sources, and in
+//! dialects that repeat themselves the text itself. Where somebody points at bytes, the end of each window
+//! waits for the next ([`Settings::kept_bytes`]), so that what a window cuts in two is seen whole before
+//! its first half leaves.
+//!
 //! Bounds: an event has at most [`Settings::max_event_bytes`], or the stream is at fault. When more
 //! than [`Settings::patience_bytes`] have come since a window was opened it is judged as it is. So
-//! whoever settles what is due before pushing on holds no more than that, an event and a push.
+//! whoever settles what is due before pushing on holds no more than that, an event and a push; where ends
+//! of windows are kept, as much again, and the windows they are the end of.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -23,11 +30,12 @@ use thiserror::Error;
 
 use crate::enforce::held::{Held, Kind};
 use crate::enforce::windows::{Cuts, Ruling, Window, Windows};
+use crate::policy::Hold;
 use crate::wire::delta;
 use crate::wire::field::Piece;
 use crate::wire::json;
 use crate::wire::sse;
-use crate::wire::{Asked, Dialect, Farewell, Frame, Repeats};
+use crate::wire::{Asked, Dialect, Edit, Farewell, Frame, Ledger, Repeats};
 
 /// How much is held back, and how it is cut into windows.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,6 +46,9 @@ pub struct Settings {
     pub max_chars: usize,
     /// How much of what was judged before is judged once more before the new text.
     pub overlap_chars: usize,
+    /// How many bytes of the end of a window's texts wait for what follows: as many as may be pointed at
+    /// together. None where nobody points.
+    pub kept_bytes: usize,
     /// Up to this length an answer is judged from its beginning, every time with what is new: for guards
     /// to which that costs no more than the new. None for others.
     pub recall_chars: usize,
@@ -45,6 +56,8 @@ pub struct Settings {
     pub patience_bytes: usize,
     /// How long one event may be.
     pub max_event_bytes: usize,
+    /// Until when events wait.
+    pub hold: Hold,
 }
 
 impl Default for Settings {
@@ -53,9 +66,11 @@ impl Default for Settings {
             min_chars: 120,
             max_chars: 400,
             overlap_chars: 160,
+            kept_bytes: 0,
             recall_chars: 0,
             patience_bytes: 512 << 10,
             max_event_bytes: 1 << 20,
+            hold: Hold::Window,
         }
     }
 }
@@ -92,7 +107,7 @@ const EVENT_COST: usize = 96;
 /// hold.push(upstream.as_bytes())?;
 /// assert!(hold.released().is_empty(), "nobody has judged it yet");
 /// while let Some(window) = hold.due() {
-///     let harmless = window.transcripts.iter().all(|each| &*each.judged().text == "Fine.");
+///     let harmless = window.transcripts().iter().all(|each| &*each.judged().text == "Fine.");
 ///     hold.settle(window, if harmless { Ruling::Pass } else { Ruling::Cut });
 /// }
 /// assert_eq!(hold.released(), upstream);
@@ -108,6 +123,10 @@ pub struct Holdback {
     noted: Option<u64>,
     /// Where the dialect says the same several times.
     repeats: Option<Repeats>,
+    /// What was taken out of what may be said again.
+    ledger: Ledger,
+    /// From which event on a choice may not tell more than its text.
+    untold: BTreeMap<u32, u64>,
     queue: VecDeque<Held>,
     /// The number of the event at the front of the queue.
     front: u64,
@@ -136,6 +155,8 @@ impl Holdback {
             frame: Frame::of(asked.dialect()),
             noted: None,
             repeats: Repeats::of(asked.dialect()),
+            ledger: Ledger::default(),
+            untold: BTreeMap::new(),
             windows: Windows::new(settings, asked),
             queue: VecDeque::new(),
             front: 0,
@@ -211,7 +232,7 @@ impl Holdback {
 
     /// Says what becomes of a window.
     pub fn settle(&mut self, window: Window, ruling: Ruling) {
-        self.windows.settle(&window, ruling);
+        self.windows.settle(&window, &ruling);
         let is_past = self.end_event.is_some_and(|end| window.from > end);
         if ruling == Ruling::Cut && !is_past {
             // Its first event may be gone already, with a choice that was cut.
@@ -226,12 +247,46 @@ impl Holdback {
         }
     }
 
+    /// Notes in events that wait what is to be replaced in them.
+    fn replace(&mut self) {
+        for (choice, edit) in self.windows.take_edits() {
+            let event = edit.event();
+            let is_noted = self.ledger.note(&edit);
+            if let Some(choice) = choice {
+                let since = self.untold.entry(choice).or_insert(event);
+                *since = event.min(*since);
+            }
+            let place = event.checked_sub(self.front).and_then(|at| usize::try_from(at).ok());
+            match place.map(|place| self.queue.get_mut(place)) {
+                Some(Some(held)) if is_noted => held.edits.push(edit),
+                // It is behind the end of the stream.
+                Some(None) => {}
+                // What cannot be taken out ends its choice.
+                _ => self.cut(choice, event.max(self.front)),
+            }
+        }
+    }
+
+    /// Writes an event anew, as far as something in it is to be replaced.
+    fn write(&self, event: u64, held: &mut Held) {
+        let again = held.copies.iter().flat_map(|copy| self.ledger.edits(copy));
+        let again: Vec<Edit> = again.collect();
+        held.edits.extend(again);
+        let (untold, single) = (&self.untold, self.choices == 1);
+        held.write(self.dialect, |choice| {
+            let since = untold.get(if single { &0 } else { &choice });
+            since.is_none_or(|since| event < *since)
+        });
+    }
+
     /// What may go to the client now.
     pub fn released(&mut self) -> Bytes {
+        self.replace();
         let mut out = Vec::new();
         while self.queue.front().is_some_and(|held| self.is_cleared(held)) {
-            let Some(held) = self.queue.pop_front() else { break };
+            let Some(mut held) = self.queue.pop_front() else { break };
             let event = self.front;
+            self.write(event, &mut held);
             self.front += 1;
             out.extend(self.insert_first.take());
             let closing = match held.kind {
@@ -343,7 +398,7 @@ impl Holdback {
     ) -> Result<Ends, StreamFault> {
         let mut chunk = delta::read(self.dialect, value);
         if let Some(repeats) = &mut self.repeats {
-            repeats.take_out(value, &mut chunk);
+            held.copies = repeats.take_out(value, &mut chunk);
         }
         if self.noted.is_none() && !chunk.choices.is_empty() {
             self.frame.note(value);

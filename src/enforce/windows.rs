@@ -3,31 +3,43 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::enforce::holdback::Settings;
-use crate::enforce::track::Track;
+use crate::enforce::redact::Removal;
+use crate::enforce::track::{Sealed, Segment, Track};
+use crate::policy::Hold;
 use crate::transcript::Transcript;
-use crate::wire::Asked;
 use crate::wire::field::Piece;
+use crate::wire::{Asked, Edit, Passage};
 
 /// A stretch of a stream that is judged together. To be handed back with
 /// [`Holdback::settle`](crate::enforce::Holdback::settle).
 #[derive(Debug)]
 pub struct Window {
-    /// What is to be judged: one per channel.
-    pub transcripts: Vec<Transcript>,
+    /// What is to be judged, and where it stands: one per channel.
+    pub passages: Vec<Passage>,
     /// How many parts nobody here can read.
     pub unread: u64,
     /// The choice that says it; `None` for what is said outside the choices.
     pub choice: Option<u32>,
+    segments: Vec<Segment>,
     /// The first and the last event it is made of.
     pub(super) from: u64,
     pub(super) to: u64,
 }
 
+impl Window {
+    /// What the guard is to read.
+    pub fn transcripts(&self) -> Vec<Transcript> {
+        self.passages.iter().flat_map(Passage::transcripts).collect()
+    }
+}
+
 /// What becomes of a window.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Ruling {
     /// It may be released.
     Pass,
+    /// It may be released without this.
+    Redact(Vec<Removal>),
     /// Its choice ends here; outside the choices, the stream does.
     Cut,
 }
@@ -40,12 +52,25 @@ pub(super) struct Windows {
     settings: Settings,
     asked: Asked,
     tracks: BTreeMap<Option<u32>, Track>,
-    due: VecDeque<Window>,
+    due: VecDeque<Due>,
+    /// What is to be replaced in events that wait, by choice.
+    edits: Vec<(Option<u32>, Edit)>,
 }
+
+/// A window that waits for the one before it: what it repeats of that is known once it is settled.
+struct Due {
+    choice: Option<u32>,
+    sealed: Sealed,
+    /// Whether nothing of it is to be kept.
+    is_last: bool,
+}
+
+/// How many bytes are waited for where a whole answer is held; beyond, it is judged in pieces.
+const WHOLE_BYTES: u64 = 8 << 20;
 
 impl Windows {
     pub(super) fn new(settings: Settings, asked: Asked) -> Self {
-        Self { settings, asked, tracks: BTreeMap::new(), due: VecDeque::new() }
+        Self { settings, asked, tracks: BTreeMap::new(), due: VecDeque::new(), edits: Vec::new() }
     }
 
     /// How many choices there are, what is outside them counted as one.
@@ -86,55 +111,81 @@ impl Windows {
     /// have come. What is said outside the choices is judged whenever a choice is: it would keep it
     /// waiting. Then all choices are, since what is said outside may end them all.
     pub(super) fn seal_full(&mut self, at: u64, rest_too: bool) {
+        let is_whole = self.settings.hold == Hold::Whole;
         let patience = self.settings.patience_bytes as u64;
-        let open = self.tracks.iter().filter(|(_, track)| track.is_open());
-        let full = open.filter(|(_, track)| {
-            track.is_full(&self.settings)
-                || track.finished.is_some()
-                || at.saturating_sub(track.opened_at) > patience
-        });
-        let full: Vec<Option<u32>> = full.map(|(choice, _)| *choice).collect();
+        let patience = if is_whole { patience.max(WHOLE_BYTES) } else { patience };
+        let (mut full, mut overdue) = (Vec::new(), Vec::new());
+        for (choice, track) in &self.tracks {
+            let is_last = track.finished.is_some()
+                || (track.is_open() && at.saturating_sub(track.opened_at) > patience);
+            let is_full = !is_whole && track.is_full(&self.settings);
+            if track.is_open() && (is_last || is_full) {
+                full.push((*choice, is_last));
+            } else if is_last
+                || track.keeps_since.is_some_and(|since| at.saturating_sub(since) > patience)
+            {
+                overdue.push(*choice);
+            }
+        }
         let rest_waits = self.tracks.get(&None).is_some_and(Track::is_open);
         if rest_waits && (rest_too || !full.is_empty()) {
-            self.seal_all();
+            let all: Vec<Option<u32>> = self.tracks.keys().copied().collect();
+            for choice in all {
+                let is_last = full.contains(&(choice, true));
+                self.seal(choice, at, is_last);
+            }
         } else {
-            full.into_iter().for_each(|choice| self.seal(choice));
+            full.into_iter().for_each(|(choice, is_last)| self.seal(choice, at, is_last));
+        }
+        overdue.into_iter().for_each(|choice| self.let_go(choice));
+    }
+
+    /// Seals all windows: nothing follows.
+    pub(super) fn seal_all(&mut self) {
+        let all: Vec<Option<u32>> = self.tracks.keys().copied().collect();
+        for choice in all {
+            self.seal(choice, 0, true);
+            self.let_go(choice);
         }
     }
 
-    /// Seals all windows.
-    pub(super) fn seal_all(&mut self) {
-        let all: Vec<Option<u32>> = self.tracks.keys().copied().collect();
-        all.into_iter().for_each(|choice| self.seal(choice));
+    fn seal(&mut self, choice: Option<u32>, at: u64, is_last: bool) {
+        let Some(track) = self.tracks.get_mut(&choice) else { return };
+        let Some(sealed) = track.seal().filter(|_| !track.forgotten) else { return };
+        // What is said outside the choices goes on from nowhere.
+        let is_last = is_last || choice.is_none() || self.settings.kept_bytes == 0;
+        track.keeps_since = (!is_last).then_some(at);
+        self.due.push_back(Due { choice, sealed, is_last });
     }
 
-    fn seal(&mut self, choice: Option<u32>) {
+    /// Has nothing of a choice kept any longer.
+    fn let_go(&mut self, choice: Option<u32>) {
         let Some(track) = self.tracks.get_mut(&choice) else { return };
-        let sealed = track.seal(&self.settings);
-        let Some(sealed) = sealed.filter(|_| !track.forgotten) else { return };
-        let transcripts = sealed.texts.into_iter().map(|text| match choice {
-            Some(choice) => Transcript::agent(self.asked.question(choice), text),
-            None => Transcript::user(text),
-        });
-        self.due.push_back(Window {
-            transcripts: transcripts.collect(),
-            unread: sealed.unread,
-            choice,
-            from: sealed.from,
-            to: sealed.to,
-        });
+        track.keeps_since = None;
+        match self.due.iter_mut().rev().find(|due| due.choice == choice) {
+            Some(due) => due.is_last = true,
+            None => {
+                let edits = track.let_go(&self.settings);
+                self.edits.extend(edits.into_iter().map(|edit| (choice, edit)));
+            }
+        }
     }
 
     /// The next window to judge: of each choice one at a time.
     pub(super) fn next(&mut self) -> Option<Window> {
-        let next = self.due.iter().position(|window| {
-            !self.tracks.get(&window.choice).is_some_and(|track| track.outstanding)
-        })?;
-        let window = self.due.remove(next)?;
-        if let Some(track) = self.tracks.get_mut(&window.choice) {
-            track.outstanding = true;
-        }
-        Some(window)
+        let next = self
+            .due
+            .iter()
+            .position(|due| !self.tracks.get(&due.choice).is_some_and(|track| track.outstanding))?;
+        let Due { choice, sealed, is_last } = self.due.remove(next)?;
+        let track = self.tracks.get_mut(&choice)?;
+        track.outstanding = true;
+        track.is_last = is_last;
+        let (unread, to) = (sealed.unread, sealed.to);
+        let from = track.kept_from().map_or(sealed.from, |kept| kept.min(sealed.from));
+        let question = choice.map(|choice| self.asked.question(choice));
+        let (passages, segments) = track.compose(sealed, question.as_ref());
+        Some(Window { passages, unread, choice, segments, from, to })
     }
 
     /// Whether nothing waits to be judged.
@@ -143,12 +194,22 @@ impl Windows {
     }
 
     /// Notes that a window came back.
-    pub(super) fn settle(&mut self, window: &Window, ruling: Ruling) {
+    pub(super) fn settle(&mut self, window: &Window, ruling: &Ruling) {
         let Some(track) = self.tracks.get_mut(&window.choice) else { return };
         track.outstanding = false;
-        if ruling == Ruling::Pass {
-            track.cleared = track.cleared.max(window.to + 1);
-        }
+        let removals = match ruling {
+            Ruling::Pass => &[],
+            Ruling::Redact(removals) => removals.as_slice(),
+            Ruling::Cut => return,
+        };
+        let judged = (window.passages.as_slice(), window.segments.as_slice());
+        let edits = track.pass(judged, window.to, removals, &self.settings);
+        self.edits.extend(edits.into_iter().map(|edit| (window.choice, edit)));
+    }
+
+    /// What is to be replaced in events that wait, each time once.
+    pub(super) fn take_edits(&mut self) -> Vec<(Option<u32>, Edit)> {
+        std::mem::take(&mut self.edits)
     }
 
     /// Whether what a choice says in this event has passed.
@@ -159,13 +220,13 @@ impl Windows {
     /// Has nothing more of a choice judged. Its windows are cut on all the same, so that those of
     /// others stay where they are.
     pub(super) fn forget(&mut self, choice: Option<u32>) {
-        self.due.retain(|window| window.choice != choice);
+        self.due.retain(|due| due.choice != choice);
         self.tracks.entry(choice).or_default().forgotten = true;
     }
 
     /// Forgets the windows that begin behind this event.
     pub(super) fn truncate(&mut self, end: u64) {
-        self.due.retain(|window| window.from <= end);
+        self.due.retain(|due| due.sealed.from <= end);
         for track in self.tracks.values_mut() {
             if track.open_from().is_some_and(|from| from > end) {
                 track.discard();

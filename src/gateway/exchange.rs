@@ -14,7 +14,7 @@ use tracing::Instrument;
 use ulid::Ulid;
 
 use crate::audit::{AuditDraft, Opening, Outcome};
-use crate::enforce::{Holdback, StreamFault};
+use crate::enforce::{Holdback, StreamFault, holdback};
 use crate::gateway::downstream::{Downstream, EVENTS, Head, Reply};
 use crate::gateway::failure::Failure;
 use crate::gateway::inspect::{Inspected, Inspector};
@@ -25,7 +25,7 @@ use crate::gateway::route::Route;
 use crate::gateway::settings::WINDOW_BYTES;
 use crate::gateway::upstream::{Kind, Response, UpstreamFault};
 use crate::patterns;
-use crate::policy::{self, Phase, Policy};
+use crate::policy::{self, Hold, Mode, Phase, Policy};
 use crate::tenant::Tenant;
 use crate::wire::{Asked, Dialect, History, Passage, Request, Terms};
 
@@ -175,11 +175,7 @@ impl<'a> Exchange<'a> {
         let ending = match response.kind() {
             Kind::Events if response.status().is_success() => {
                 let asked = prompt.get().asked().clone();
-                let mut holdback = self.gateway.holdback.clone();
-                if self.tenant.policy.rules(Phase::Response).patterns.is_some() {
-                    holdback.overlap_chars = holdback.overlap_chars.max(patterns::OVERLAP);
-                }
-                let mut hold = Holdback::new(holdback, asked);
+                let mut hold = Holdback::new(self.holdback(), asked);
                 inspector.begin(&mut hold);
                 let streamed =
                     self.stream(downstream, &mut response, &mut inspector, &mut hold).await;
@@ -203,6 +199,22 @@ impl<'a> Exchange<'a> {
             }
         };
         Ok(ending)
+    }
+
+    /// How a streamed answer is held back.
+    fn holdback(&self) -> holdback::Settings {
+        let mut settings = self.gateway.holdback.clone();
+        let (policy, rules) = (&self.tenant.policy, self.tenant.policy.rules(Phase::Response));
+        if rules.patterns.is_some() {
+            settings.overlap_chars = settings.overlap_chars.max(patterns::OVERLAP);
+        }
+        if policy.mode() == Mode::Enforce && rules.points(policy.taxonomy()) {
+            settings.kept_bytes = patterns::OVERLAP;
+        }
+        if rules.redacts_parts() {
+            settings.hold = Hold::Whole;
+        }
+        settings
     }
 
     /// An answer that is not streamed, and has been read: judged, sent.
@@ -282,6 +294,8 @@ impl<'a> Exchange<'a> {
                     } else {
                         self.draft.act(Phase::Response).await?;
                     }
+                } else if inspector.has_redacted() {
+                    self.draft.act(Phase::Response).await?;
                 }
                 begin(downstream, response, inspector).await?;
                 downstream.write(cleared).await?;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use crate::audit::PhaseRecord;
-use crate::enforce::{Holdback, Ruling, block};
+use crate::enforce::{Holdback, Ruling, Window, block};
 use crate::gateway::downstream::{JSON, Reply};
 use crate::gateway::failure::Failure;
 use crate::gateway::look::look;
@@ -289,16 +289,11 @@ impl<'a> Inspector<'a> {
         if tells_errors && !judged && self.response.windows == 0 && hold.is_young() {
             return None;
         }
-        if let Some(mut window) = window {
-            let transcripts = std::mem::take(&mut window.transcripts);
+        if let Some(window) = window {
+            let transcripts = window.transcripts();
             let mut ruled = self.judge(Phase::Response, transcripts, window.unread).await;
             self.response.windows += 1;
-            // Nothing is taken out of a stream: what would be ends it.
-            if ruled.enforced() == Action::Redact {
-                self.response.block();
-                ruled.block();
-            }
-            let ruling = if ruled.blocks() { Ruling::Cut } else { Ruling::Pass };
+            let ruling = self.ruling(&window, &mut ruled).await;
             if ruling == Ruling::Cut && ruled.decision.unscored.is_none() {
                 hold.end_with(window.choice, self.farewell(Phase::Response, &ruled));
             }
@@ -317,6 +312,22 @@ impl<'a> Inspector<'a> {
         }
         let released = hold.released();
         (judged || !released.is_empty()).then_some(Cleared(released))
+    }
+
+    /// What becomes of a window.
+    async fn ruling(&mut self, window: &Window, ruled: &mut Ruled) -> Ruling {
+        match ruled.enforced() {
+            Action::Allow | Action::Annotate => return Ruling::Pass,
+            Action::Block => return Ruling::Cut,
+            Action::Redact => {}
+        }
+        if let Some(removals) = self.removals(Phase::Response, &window.passages).await {
+            self.response.redacted = true;
+            return Ruling::Redact(removals);
+        }
+        self.response.block();
+        ruled.block();
+        Ruling::Cut
     }
 
     /// Says what was found in the prompt before the stream of its answer begins.

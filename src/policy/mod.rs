@@ -15,7 +15,7 @@ pub use block::{Block, Style};
 pub use compile::{Compiled, Problem, Problems, compile};
 pub use decide::{Decision, Fired, decide};
 pub use rule::{
-    Action, Annotate, CategoryRule, FailureMode, History, Mode, Phase, PhaseRules, Policy,
+    Action, Annotate, CategoryRule, FailureMode, History, Hold, Mode, Phase, PhaseRules, Policy,
     Thresholds,
 };
 pub use shipped::{SHIPPED, shipped};

@@ -76,6 +76,16 @@ pub enum History {
     Latest,
 }
 
+/// Until when a streamed answer is held back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Hold {
+    /// Until the window it is part of is judged.
+    #[default]
+    Window,
+    /// Until all of it is judged, at once.
+    Whole,
+}
+
 /// Where it is said what was found in an exchange, as soon as the decision is not to allow.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Annotate {
@@ -152,6 +162,22 @@ pub struct PhaseRules {
     pub categories: Vec<CategoryRule>,
     /// What is looked for without a model; none where no rule would act on it.
     pub patterns: Option<Arc<Patterns>>,
+}
+
+impl PhaseRules {
+    /// Whether something that is pointed at is taken out, or blocked.
+    pub fn points(&self, taxonomy: &Taxonomy) -> bool {
+        self.categories.iter().any(|rule| {
+            let Thresholds { redact, block, .. } = rule.thresholds;
+            !taxonomy.is_share(rule.category) && (redact.is_some() || block.is_some())
+        })
+    }
+
+    /// Whether whole parts are taken out.
+    pub fn redacts_parts(&self) -> bool {
+        let all = self.categories.iter().map(|rule| &rule.thresholds).chain([&self.unsafe_]);
+        all.into_iter().any(|it| it.redact.is_some() && it.grain == Some(Grain::Part))
+    }
 }
 
 /// What stands for the categories in a placeholder.

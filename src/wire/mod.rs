@@ -28,7 +28,7 @@ pub(crate) mod sentences;
 
 pub(crate) mod passage;
 
-mod rewrite;
+pub(crate) mod rewrite;
 
 pub(crate) mod field;
 
@@ -99,7 +99,7 @@ pub use messages::MessageFrame;
 pub use moderation::{Moderation, ModerationMode, moderated, moderation_error, moderation_result};
 pub use passage::{Edit, Passage};
 pub use request::Request;
-pub(crate) use responses::Repeats;
 pub use responses::ResponseFrame;
+pub(crate) use responses::{Copy, Ledger, Repeats};
 pub use spoken::Spoken;
 pub use terms::{History, Terms};

@@ -16,6 +16,28 @@ pub(crate) struct Free {
     pub(crate) kind: Kind,
 }
 
+impl Free {
+    /// What is left of it where so much of the string's beginning is not to be replaced, counted from
+    /// there.
+    pub(crate) fn behind(&self, skipped: usize) -> Option<Self> {
+        let mut start = self.range.start.max(skipped);
+        let kind = match &self.kind {
+            Kind::Plain => Kind::Plain,
+            Kind::Bare if start > self.range.start => return None,
+            Kind::Bare => Kind::Bare,
+            Kind::Quoted(escapes) => {
+                let cut = escapes.iter().find(|each| each.start < start && start < each.end);
+                start = cut.map_or(start, |cut| cut.end);
+                let rest = escapes.iter().filter(|escape| escape.start >= start);
+                let rest = rest.map(|escape| escape.start - skipped..escape.end - skipped);
+                Kind::Quoted(rest.collect())
+            }
+        };
+        let range = start.checked_sub(skipped)?..self.range.end.checked_sub(skipped)?;
+        (!range.is_empty()).then_some(Self { range, kind })
+    }
+}
+
 /// What may be replaced by what.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
@@ -71,6 +93,10 @@ impl Reading {
 
     /// Takes the next piece of the string. What of it may be replaced, in order.
     pub(crate) fn take(&mut self, piece: &str) -> Vec<Free> {
+        // Where one value ends another may begin: of the next call, say.
+        if self.state == State::Ended && piece.trim_start().starts_with(['{', '[']) {
+            *self = Self::default();
+        }
         let mut found = Vec::new();
         let mut from = 0;
         let mut escapes: Vec<Range<usize>> = Vec::new();

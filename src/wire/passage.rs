@@ -30,6 +30,14 @@ use crate::wire::sentences::sentences;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Pointer(pub(crate) String);
 
+impl Pointer {
+    /// The way without the places in lists: the same for what goes on from one event to the next.
+    pub(crate) fn without_numbers(&self) -> String {
+        let is_number = |step: &&str| step.bytes().all(|byte| byte.is_ascii_digit());
+        self.0.split('/').filter(|step| !is_number(step)).collect::<Vec<_>>().join("/")
+    }
+}
+
 /// One text to be judged.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Passage {
@@ -45,11 +53,13 @@ pub(crate) struct Stretch {
     /// Where in the text it begins.
     pub(crate) start: usize,
     pub(crate) from: Source,
+    /// How much of the string's beginning is not part of it.
+    pub(crate) skipped: usize,
     /// What of it may be replaced, counted from its beginning.
     pub(crate) free: Vec<Free>,
 }
 
-/// The string a stretch comes from: all of it.
+/// The string a stretch comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Source {
     /// Which event of a stream; 0 elsewhere.
@@ -66,6 +76,13 @@ pub struct Edit {
     /// Bytes of the string.
     pub(crate) range: Range<usize>,
     pub(crate) with: String,
+}
+
+impl Edit {
+    /// Which event of a stream it is for.
+    pub(crate) fn event(&self) -> u64 {
+        self.from.event
+    }
 }
 
 impl Passage {
@@ -106,15 +123,55 @@ impl Passage {
 
     /// The text with `words` in the place of these ranges.
     pub fn without(&self, ranges: &[Range<usize>], words: &str) -> String {
-        let mut text = String::with_capacity(self.text.len());
-        let mut done = 0;
+        self.part_without(0..self.text.len(), ranges, words)
+    }
+
+    /// A part of the text, with `words` in the place of these ranges.
+    pub(crate) fn part_without(
+        &self,
+        part: Range<usize>,
+        ranges: &[Range<usize>],
+        words: &str,
+    ) -> String {
+        let mut text = String::with_capacity(part.len());
+        let mut done = part.start;
         for cut in self.cuts(ranges, words) {
-            text.push_str(self.text.get(done..cut.range.start).unwrap_or_default());
-            text.push_str(&cut.with);
-            done = cut.range.end;
+            if part.start <= cut.range.start && cut.range.end <= part.end {
+                text.push_str(self.text.get(done..cut.range.start).unwrap_or_default());
+                text.push_str(&cut.with);
+                done = cut.range.end;
+            }
         }
-        text.push_str(self.text.get(done..).unwrap_or_default());
+        text.push_str(self.text.get(done..part.end).unwrap_or_default());
         text
+    }
+
+    /// What goes where these ranges are to go: no less, and what belongs to it.
+    pub(crate) fn gone(&self, ranges: &[Range<usize>]) -> Vec<Range<usize>> {
+        self.cuts(ranges, "").into_iter().map(|cut| cut.range).collect()
+    }
+
+    /// The first place from here on where the text can be cut.
+    pub(crate) fn boundary(&self, at: usize) -> usize {
+        (at..self.text.len()).find(|at| self.text.is_char_boundary(*at)).unwrap_or(self.text.len())
+    }
+
+    /// A part of the text with where it stands, to be judged once more with what follows it.
+    pub(crate) fn part(&self, part: Range<usize>) -> Draft {
+        let within = self.stretches.iter().filter(|stretch| stretch.start < part.end);
+        let stretches = within.filter_map(|stretch| {
+            let skipped = part.start.saturating_sub(stretch.start);
+            let free: Vec<Free> =
+                stretch.free.iter().filter_map(|free| free.behind(skipped)).collect();
+            (!free.is_empty()).then(|| Stretch {
+                start: (stretch.start + skipped) - part.start,
+                from: stretch.from.clone(),
+                skipped: stretch.skipped + skipped,
+                free,
+            })
+        });
+        let stretches = stretches.collect();
+        Draft { text: self.text.get(part).unwrap_or_default().to_owned(), stretches }
     }
 
     /// What is to be replaced in the body, so that `words` stand in the place of these ranges. What
@@ -128,7 +185,8 @@ impl Passage {
                 if from < to {
                     edits.push(Edit {
                         from: stretch.from.clone(),
-                        range: from - stretch.start..to - stretch.start,
+                        range: stretch.skipped + from - stretch.start
+                            ..stretch.skipped + to - stretch.start,
                         with: with.take().unwrap_or_default(),
                     });
                 }
@@ -261,6 +319,34 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
+    /// A text that cannot be replaced any more.
+    pub(crate) fn said(text: String) -> Self {
+        Self { text, stretches: Vec::new() }
+    }
+
+    /// The text alone, which cannot be replaced.
+    pub(crate) fn as_said(&self) -> Self {
+        Self::said(self.text.clone())
+    }
+
+    /// Adds what goes on from here.
+    pub(crate) fn append(&mut self, other: Self) {
+        let shift = self.text.len();
+        self.text.push_str(&other.text);
+        let others = other.stretches.into_iter();
+        self.stretches.extend(others.map(|each| Stretch { start: each.start + shift, ..each }));
+    }
+
+    /// Adds text that stands in no string.
+    pub(crate) fn push_str(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// The first event of which something can be replaced.
+    pub(crate) fn first_event(&self) -> Option<u64> {
+        self.stretches.iter().map(|stretch| stretch.from.event).min()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
@@ -286,7 +372,8 @@ impl Draft {
     ) {
         if let Some(place) = &piece.place {
             let from = Source { event, place: place.clone(), said_at: piece.said_at };
-            self.stretches.push(Stretch { start: self.text.len(), from, free: free() });
+            let start = self.text.len();
+            self.stretches.push(Stretch { start, from, skipped: 0, free: free() });
         }
         self.text.push_str(&piece.text);
     }

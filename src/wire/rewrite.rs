@@ -6,6 +6,8 @@
 
 use serde_json::Value;
 
+use crate::wire::answer::choice_index;
+use crate::wire::dialect::Dialect;
 use crate::wire::field::Table;
 use crate::wire::passage::Edit;
 
@@ -21,17 +23,20 @@ const TELLING: &[&str] = &[
     "stop_reason",
 ];
 
-/// Replaces what is to be replaced in `value`, which is read along `table`.
-pub(crate) fn apply(value: &mut Value, edits: &[Edit], table: &Table) {
+/// Replaces what is to be replaced in `value`, which is read along `table`. Whether all of it was there.
+pub(crate) fn apply(value: &mut Value, edits: &[Edit], table: &Table) -> bool {
     let mut edits: Vec<&Edit> = edits.iter().collect();
     // From behind, so that ranges before are still right.
     edits.sort_by(|one, other| {
         (&other.from.place, other.range.start).cmp(&(&one.from.place, one.range.start))
     });
+    let mut all = true;
     for edit in &edits {
-        let Some(Value::String(text)) = value.pointer_mut(&edit.from.place.0) else { continue };
-        if text.get(edit.range.clone()).is_some() {
-            text.replace_range(edit.range.clone(), &edit.with);
+        match value.pointer_mut(&edit.from.place.0) {
+            Some(Value::String(text)) if text.get(edit.range.clone()).is_some() => {
+                text.replace_range(edit.range.clone(), &edit.with);
+            }
+            _ => all = false,
         }
     }
     let mut units: Vec<Option<&str>> = edits.iter().map(|edit| unit(&edit.from.place.0)).collect();
@@ -46,6 +51,41 @@ pub(crate) fn apply(value: &mut Value, edits: &[Edit], table: &Table) {
             None => forget(value, table, Lists::Stay),
         }
     }
+    all
+}
+
+/// Events that only tell where a text is from.
+const SOURCES: &[&str] = &["response.output_text.annotation.added", "citations_delta"];
+
+/// Puts other words into an event of a stream, and takes out of it what would tell the old ones once
+/// more, of every choice but those that `tells` lets. Whether the event may go out.
+pub(crate) fn event(
+    dialect: Dialect,
+    event: &mut Value,
+    edits: &[Edit],
+    tells: impl Fn(u32) -> bool,
+) -> bool {
+    let shape = dialect.shape();
+    if !apply(event, edits, &shape.answers) {
+        return false;
+    }
+    let Some(list) = shape.said.choices() else {
+        if tells(0) {
+            return true;
+        }
+        forget(event, &shape.answers, Lists::Too);
+        let delta = event.get("delta").and_then(|delta| delta.get("type"));
+        let mut kinds = event.get("type").into_iter().chain(delta).filter_map(Value::as_str);
+        return !kinds.any(|kind| SOURCES.contains(&kind));
+    };
+    let table = shape.answers.field(list).and_then(Table::items);
+    let choices = event.get_mut(list).and_then(Value::as_array_mut);
+    for (position, each) in choices.into_iter().flatten().enumerate() {
+        if let (false, Some(table)) = (tells(choice_index(each, position)), table) {
+            forget(each, table, Lists::Too);
+        }
+    }
+    true
 }
 
 /// The item of the first list on the way to a place: what stands or falls with it. Without a list it is

@@ -196,6 +196,14 @@ fn fields(text: &str) -> Fields {
 const FALSE_LINE_ENDS: [char; 8] =
     ['\u{0b}', '\u{0c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
 
+/// The data of one whole event.
+pub(crate) fn data(raw: &Bytes) -> Option<String> {
+    let mut reader = Reader::new(raw.len());
+    reader.push(raw);
+    reader.finish();
+    reader.next_event().ok()??.data
+}
+
 /// The bytes of an event as they may be sent on: verbatim, unless they hold a character at which
 /// some clients cut lines. In `data` such a character is escaped, which leaves the JSON the same;
 /// elsewhere a space takes its place.

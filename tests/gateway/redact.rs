@@ -1,11 +1,14 @@
-//! What may not pass is taken out, and the rest passes: prompts of every dialect, and whole answers. A
-//! stream ends.
+//! What may not pass is taken out, and the rest passes: in prompts and in answers, plain and streamed, of
+//! every dialect; each as a strict client of the dialect reads it.
 
 use serde_json::{Value, json};
 
 use crate::support::client::{Client, KEY, post_to};
 use crate::support::gateway::TestGateway;
-use crate::support::upstream::{self, Upstream};
+use crate::support::speech::{SPOKEN, answer, asking, events, filtered, natural, sent};
+use crate::support::strict::{Outcome, read, said};
+use crate::support::upstream::{self, Step, Upstream};
+use wardgate::wire::Dialect;
 
 const POLICY: &str = r#"
 name = "test"
@@ -187,14 +190,101 @@ async fn what_cannot_be_taken_out_is_blocked() {
     assert_eq!(gateway.audit_lines("closed")[0]["prompt"]["decision"], "block");
 }
 
+/// A gateway under this policy, and its answer in a dialect to these words.
+async fn asked(
+    policy: &str,
+    steps: Vec<Step>,
+    (dialect, stream): (Dialect, bool),
+    words: &str,
+) -> (TestGateway, crate::support::client::Answer) {
+    let upstream = Upstream::answering(steps).await;
+    let gateway = TestGateway::start_with(upstream, |setup| setup.policy = policy.to_owned()).await;
+    let mut client = Client::connect(gateway.data).await;
+    client.send(sent(dialect, &asking(dialect, words, stream))).await;
+    let answer = client.answer().await.expect("an answer");
+    (gateway, answer)
+}
+
+fn steps(dialect: Dialect, pieces: &[&str], stream: bool) -> Vec<Step> {
+    if stream {
+        upstream::events(&events(dialect, pieces))
+    } else {
+        upstream::json(&answer(dialect, &pieces.concat()))
+    }
+}
+
+/// Long enough to be judged by itself, and harmless.
+const LONG: &str = "This sentence is rather long, so that a window may well end with it or before it, \
+                    and there is nothing in it that anybody could ever say anything against. ";
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_ends_where_something_would_be_redacted() {
-    let events = [upstream::delta(0, SECRET), upstream::stop(0), upstream::DONE.to_owned()];
-    let mut gateway = gateway(upstream::events(&events)).await;
-    let (path, mut request, _) = requests("hello").swap_remove(0);
-    request["stream"] = true.into();
-    let text = ask(&gateway, path, &request).await.text().to_owned();
-    assert!(!text.contains("canary") && text.contains("content_filter"), "{text}");
+async fn a_sentence_is_taken_out_of_prompt_or_answer_and_a_strict_client_reads_on() {
+    let pieces =
+        [LONG, "Here ", "is a can", "ary. ", LONG, "A ", "second canary sings. ", "The end."];
+    let all = pieces.concat();
+    let left = format!("{LONG}{MARK} {LONG}{MARK} The end.");
+    for dialect in SPOKEN {
+        for stream in [false, true] {
+            let (mut gateway, answer) =
+                asked(POLICY, steps(dialect, &pieces, stream), (dialect, stream), "hello").await;
+            let case = format!("{dialect:?} {stream}: {}", answer.text());
+            assert_eq!(read(dialect, &answer), said(&left, natural(dialect)), "{case}");
+            assert!(!answer.text().contains("canary") && !answer.text().contains("ary."), "{case}");
+            gateway.drain().await;
+            assert_eq!(gateway.audit_lines("acted")[0]["response"]["decision"], "redact", "{case}");
+            let closed = &gateway.audit_lines("closed")[0];
+            assert_eq!(closed["outcome"], "delivered", "{case}");
+            assert_eq!(closed["response"]["decision"], "redact", "{case}");
+
+            let (gateway, answer) =
+                asked(POLICY, steps(dialect, &["Fine."], stream), (dialect, stream), &all).await;
+            let case = format!("{dialect:?} {stream}: {}", answer.text());
+            assert_eq!(read(dialect, &answer), said("Fine.", natural(dialect)), "{case}");
+            assert_eq!(answer.header("x-wardgate-decision"), Some("redact"), "{case}");
+            assert!(gateway.upstream.received(&left), "{case}");
+            assert!(!gateway.upstream.received("canary"), "{case}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_patterns_point_at_in_a_stream_goes_byte_by_byte_wherever_it_is_cut() {
+    let policy = "name = \"test\"\n[category.\"PII.EMAIL\"]\nresponse = { redact = 0.5 }\n";
+    let text = format!("{LONG}{LONG}Write to jane.roe@example.org today. {LONG}{LONG}");
+    let pieces: Vec<&str> = text.split_inclusive(|each: char| !each.is_alphanumeric()).collect();
+    let letters: Vec<&str> = text.split_inclusive(|_: char| true).collect();
+    let left = text.replace("jane.roe@example.org", "[redacted: PII.EMAIL]");
+    for dialect in SPOKEN {
+        for pieces in [&pieces, &letters] {
+            let steps = steps(dialect, pieces, true);
+            let (_gateway, answer) = asked(policy, steps, (dialect, true), "hello").await;
+            let case = format!("{dialect:?}: {}", answer.text());
+            assert_eq!(read(dialect, &answer), said(&left, natural(dialect)), "{case}");
+            assert!(!answer.text().contains("jane"), "{case}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_is_taken_out_of_a_stream_as_a_whole() {
+    let policy = "name = \"test\"\n[unsafe]\nresponse = { redact = 0.5, grain = \"part\" }\n";
+    for dialect in SPOKEN {
+        let steps = steps(dialect, &[LONG, LONG, LONG, "A canary. ", LONG], true);
+        let (_gateway, answer) = asked(policy, steps, (dialect, true), "hello").await;
+        let case = format!("{dialect:?}: {}", answer.text());
+        let Outcome::Said(choices) = read(dialect, &answer) else { panic!("{case}") };
+        assert_eq!(choices[0].0.trim(), MARK, "{case}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_cut_where_a_stricter_rule_says_so() {
+    let policy = "name = \"test\"\n[unsafe]\nresponse = { redact = 0.5, block = 0.99 }\n";
+    let steps = steps(Dialect::Chat, &[LONG, "A canary. ", LONG], true);
+    let (mut gateway, answer) = asked(policy, steps, (Dialect::Chat, true), "hello").await;
+    let Outcome::Said(choices) = read(Dialect::Chat, &answer) else { panic!("{}", answer.text()) };
+    assert_eq!(choices[0].1, filtered(Dialect::Chat), "{}", answer.text());
+    assert!(!answer.text().contains("canary"));
     gateway.drain().await;
     assert_eq!(gateway.audit_lines("closed")[0]["outcome"], "cut");
 }

@@ -7,12 +7,13 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Holdback, Settings, StreamFault};
-use crate::enforce::windows::Ruling;
+use crate::enforce::windows::{Ruling, Window};
 use crate::reading::readings;
 use crate::wire::sse;
 use crate::wire::{Asked, Dialect, Farewell, Frame};
 
 mod messages;
+mod redact;
 mod responses;
 
 const CANARY: &str = "the canary sings";
@@ -51,7 +52,20 @@ fn drive(pieces: &[&[u8]], choices: u32, pace: Pace) -> Result<Outcome, StreamFa
 }
 
 fn drive_asked(pieces: &[&[u8]], asked: Asked, pace: Pace) -> Result<Outcome, StreamFault> {
-    let mut hold = Holdback::new(settings(), asked);
+    drive_under(pieces, Holdback::new(settings(), asked), pace, &|window| {
+        let read = readings(window.transcripts());
+        let hit = read.transcripts.iter().any(|text| text.judged().text.contains(CANARY));
+        if hit { Ruling::Cut } else { Ruling::Pass }
+    })
+}
+
+/// Drives a stream through, piece by piece, with this made of each window.
+fn drive_under(
+    pieces: &[&[u8]],
+    mut hold: Holdback,
+    pace: Pace,
+    rule: &dyn Fn(&Window) -> Ruling,
+) -> Result<Outcome, StreamFault> {
     let mut outcome = Outcome { released: String::new(), judged: Vec::new(), ended: false };
     let mut judging = VecDeque::new();
     let mut settle = |hold: &mut Holdback, outcome: &mut Outcome, at_a_time: usize| {
@@ -66,12 +80,10 @@ fn drive_asked(pieces: &[&[u8]], asked: Asked, pace: Pace) -> Result<Outcome, St
                 break;
             }
             let Some(window) = judging.pop_front() else { break };
-            let read = readings(window.transcripts.clone());
-            let texts = read.transcripts.iter().map(|each| each.judged().text.to_string());
-            let texts: Vec<String> = texts.collect();
-            let hit = texts.iter().any(|text| text.contains(CANARY));
-            outcome.judged.extend(texts);
-            hold.settle(window, if hit { Ruling::Cut } else { Ruling::Pass });
+            let read = readings(window.transcripts()).transcripts;
+            outcome.judged.extend(read.iter().map(|each| each.judged().text.to_string()));
+            let ruling = rule(&window);
+            hold.settle(window, ruling);
         }
         outcome.released.push_str(std::str::from_utf8(&hold.released()).unwrap());
     };
@@ -145,15 +157,15 @@ fn nothing_leaves_before_it_is_judged() {
     assert_eq!(hold.released(), "");
     hold.push(say(0, " that ends here.").as_bytes()).unwrap();
     let window = hold.due().unwrap();
-    assert_eq!(&*window.transcripts[0].judged().text, "A short one that ends here.");
-    assert_eq!(&*window.transcripts[0].context()[0].text, "question");
+    assert_eq!(&*window.transcripts()[0].judged().text, "A short one that ends here.");
+    assert_eq!(&*window.transcripts()[0].context()[0].text, "question");
     assert_eq!(hold.released(), "", "not settled yet");
     hold.settle(window, Ruling::Pass);
     assert_eq!(hold.released(), say(0, "A short one") + &say(0, " that ends here."));
     hold.push(say(0, " More").as_bytes()).unwrap();
     hold.push(stop(0).as_bytes()).unwrap();
     let window = hold.due().unwrap();
-    assert_eq!(&*window.transcripts[0].judged().text, "A short one that ends here. More");
+    assert_eq!(&*window.transcripts()[0].judged().text, "A short one that ends here. More");
     assert!(hold.due().is_none());
 }
 
@@ -281,7 +293,7 @@ fn what_cannot_be_read_waits_for_a_ruling() {
     assert_eq!(hold.released(), "");
     hold.push(stop(0).as_bytes()).unwrap();
     let window = hold.due().unwrap();
-    assert_eq!((window.unread, window.transcripts.len(), window.choice), (1, 0, Some(0)));
+    assert_eq!((window.unread, window.transcripts().len(), window.choice), (1, 0, Some(0)));
     hold.settle(window, Ruling::Pass);
     assert_eq!(hold.released(), audio + &stop(0));
 }

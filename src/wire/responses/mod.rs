@@ -16,4 +16,4 @@ mod tests;
 
 pub(super) use fields::{EVENT_TYPES, SHAPE};
 pub use frame::ResponseFrame;
-pub(crate) use repeats::Repeats;
+pub(crate) use repeats::{Copy, Ledger, Repeats};

@@ -11,38 +11,38 @@ fn event(value: Value) -> String {
     format!("event: {}\ndata: {value}\n\n", value["type"].as_str().unwrap())
 }
 
-fn begin() -> String {
+pub(super) fn begin() -> String {
     event(json!({"type": "message_start", "message": {"id": "msg_1", "type": "message",
         "role": "assistant", "model": "m", "content": [], "stop_reason": null,
         "stop_sequence": null, "usage": {"input_tokens": 3, "output_tokens": 1}}}))
 }
 
-fn open(index: u32, block: Value) -> String {
+pub(super) fn open(index: u32, block: Value) -> String {
     event(json!({"type": "content_block_start", "index": index, "content_block": block}))
 }
 
-fn text(index: u32) -> String {
+pub(super) fn text(index: u32) -> String {
     open(index, json!({"type": "text", "text": ""}))
 }
 
-fn delta(index: u32, delta: Value) -> String {
+pub(super) fn delta(index: u32, delta: Value) -> String {
     event(json!({"type": "content_block_delta", "index": index, "delta": delta}))
 }
 
-fn say(index: u32, text: &str) -> String {
+pub(super) fn say(index: u32, text: &str) -> String {
     delta(index, json!({"type": "text_delta", "text": text}))
 }
 
-fn close(index: u32) -> String {
+pub(super) fn close(index: u32) -> String {
     event(json!({"type": "content_block_stop", "index": index}))
 }
 
-fn finish(reason: &str, tokens: u32) -> String {
+pub(super) fn finish(reason: &str, tokens: u32) -> String {
     event(json!({"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": null},
         "usage": {"output_tokens": tokens}}))
 }
 
-fn stop() -> String {
+pub(super) fn stop() -> String {
     event(json!({"type": "message_stop"}))
 }
 

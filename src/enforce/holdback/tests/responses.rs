@@ -9,13 +9,13 @@ use crate::wire::{Asked, Dialect};
 
 /// A stream in the making: numbers its events, and repeats itself as the provider does.
 #[derive(Default, Clone)]
-struct Stream {
-    events: Vec<String>,
+pub(super) struct Stream {
+    pub(super) events: Vec<String>,
     items: Vec<Value>,
 }
 
 impl Stream {
-    fn begun() -> Self {
+    pub(super) fn begun() -> Self {
         let mut stream = Self::default();
         let response = stream.response("in_progress");
         stream.event(json!({"type": "response.created", "response": response}));
@@ -29,12 +29,12 @@ impl Stream {
             "error": null, "incomplete_details": null, "model": "m", "output": self.items})
     }
 
-    fn event(&mut self, mut event: Value) {
+    pub(super) fn event(&mut self, mut event: Value) {
         event["sequence_number"] = self.events.len().into();
         self.events.push(format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap()));
     }
 
-    fn begin_message(&mut self) {
+    pub(super) fn begin_message(&mut self) {
         let index = self.items.len();
         let item = json!({"id": "msg_1", "type": "message", "status": "in_progress",
             "role": "assistant", "content": []});
@@ -46,12 +46,12 @@ impl Stream {
             "part": {"type": "output_text", "text": "", "annotations": []}}));
     }
 
-    fn say(&mut self, text: &str) {
+    pub(super) fn say(&mut self, text: &str) {
         self.event(json!({"type": "response.output_text.delta", "item_id": "msg_1",
             "output_index": self.items.len(), "content_index": 0, "delta": text}));
     }
 
-    fn end_message(&mut self, text: &str, part: &str, item: &str) {
+    pub(super) fn end_message(&mut self, text: &str, part: &str, item: &str) {
         let index = self.items.len();
         let said = |text: &str| json!({"type": "output_text", "text": text, "annotations": []});
         self.event(json!({"type": "response.output_text.done", "item_id": "msg_1",
@@ -66,14 +66,14 @@ impl Stream {
         self.items.push(item);
     }
 
-    fn message(&mut self, texts: &[&str]) {
+    pub(super) fn message(&mut self, texts: &[&str]) {
         self.begin_message();
         texts.iter().for_each(|text| self.say(text));
         let all = texts.concat();
         self.end_message(&all, &all, &all);
     }
 
-    fn call(&mut self, pieces: &[&str]) {
+    pub(super) fn call(&mut self, pieces: &[&str]) {
         let index = self.items.len();
         let item = |status: &str, arguments: &str| {
             json!({"id": "fc_1", "type": "function_call", "status": status,
@@ -122,7 +122,7 @@ impl Stream {
         self.items.push(item);
     }
 
-    fn completed(mut self) -> Vec<String> {
+    pub(super) fn completed(mut self) -> Vec<String> {
         let response = self.response("completed");
         self.event(json!({"type": "response.completed", "response": response}));
         self.events
@@ -140,7 +140,7 @@ fn whole(events: &[String]) -> Outcome {
 }
 
 /// What a client reads of it: the types of the events, and their data.
-fn read(released: &str) -> Vec<(String, Value)> {
+pub(super) fn read(released: &str) -> Vec<(String, Value)> {
     let mut reader = sse::Reader::new(1 << 20);
     reader.push(released.as_bytes());
     let mut events = Vec::new();
@@ -153,7 +153,7 @@ fn read(released: &str) -> Vec<(String, Value)> {
 }
 
 /// Checks that a client reads one response in order, to its end, and that its copies agree.
-fn read_in_order(released: &str) -> Result<Value, String> {
+pub(super) fn read_in_order(released: &str) -> Result<Value, String> {
     let (mut open, mut parts): (Vec<u64>, Vec<(u64, String)>) = (Vec::new(), Vec::new());
     let (mut next, mut last) = (0, None);
     for (kind, event) in read(released) {
