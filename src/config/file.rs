@@ -51,6 +51,7 @@ pub(super) struct Guard {
     pub(super) prior: Option<Spanned<f32>>,
     pub(super) bos: Option<Spanned<String>>,
     pub(super) window: Option<Spanned<Window>>,
+    pub(super) quantize: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]

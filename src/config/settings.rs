@@ -19,7 +19,7 @@ use crate::enforce::holdback;
 use crate::gateway;
 use crate::guard;
 use crate::llama_guard::{
-    Bos, Calibration, DeviceChoice, EngineSettings, Family, LoadFault, Window,
+    Bos, Calibration, DeviceChoice, EngineSettings, Family, LoadFault, Quantization, Window,
 };
 use crate::policy::{self, Policy};
 use crate::taxonomy::Taxonomy;
@@ -457,6 +457,7 @@ impl Reading<'_> {
             calibration,
             recall_bytes,
             device,
+            quantize: self.quantize(written),
             ..EngineSettings::default()
         };
         let settings = guard::Settings {
@@ -466,6 +467,17 @@ impl Reading<'_> {
             verdict_bytes,
         };
         (model, engine, settings)
+    }
+
+    fn quantize(&mut self, written: &Guard) -> Option<Quantization> {
+        let place = written.quantize.as_ref()?;
+        let quantize = place.get_ref().parse().ok();
+        if written.model.as_ref().is_none_or(|model| model.get_ref() == "embedded") {
+            self.problem(place, "the embedded guard stays as it is; `quantize` goes with a folder");
+        } else if quantize.is_none() {
+            self.problem(place, "write \"q8_0\" or \"q4_k\", or leave `quantize` out");
+        }
+        quantize
     }
 
     fn window(&mut self, written: &Guard) -> Window {

@@ -1,4 +1,4 @@
-//! Where an operator wants a model to be computed.
+//! Where an operator wants a model to be computed, and in how many bits.
 
 use std::str::FromStr;
 
@@ -25,6 +25,27 @@ impl FromStr for DeviceChoice {
                 let number = text.strip_prefix("cuda:").ok_or(())?;
                 number.parse().map(Self::Cuda).map_err(|_| ())
             }
+        }
+    }
+}
+
+/// In how few bits the matrices of a model are kept, as `quantize` in `gateway.toml` says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Quantization {
+    /// Eight: hardly to be told from the original.
+    Q8_0,
+    /// Four and a half.
+    Q4K,
+}
+
+impl FromStr for Quantization {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "q8_0" => Ok(Self::Q8_0),
+            "q4_k" => Ok(Self::Q4K),
+            _ => Err(()),
         }
     }
 }

@@ -110,12 +110,13 @@ impl LlamaGuard {
     ) -> Result<Self, LoadFault> {
         let Files { model: name, config, tokenizer, weights, mut digest } = files;
         digest.update(tokenizer);
-        let place = Place::find(settings.device)?;
-        digest.update(format!("{} {}", settings.digested(), place.dtype_name()));
+        let place = Place::find(settings.device)?.quantized(settings.quantize)?;
         let prompts = Prompts::new(tokenizer, family, &settings)?;
         fits(&config, &prompts)?;
-        let (dtype, device) = (place.dtype_name().to_owned(), place.to_string());
+        let (settled, device) = (settings.digested(), place.to_string());
         let model = Llama::new(config, weights, prompts.longest(), place)?;
+        let dtype = model.numbers();
+        digest.update(format!("{settled} {dtype}"));
         let codes = model.head().rows(&prompts.words().codes).map_err(failed)?;
         let mut prefixes = Prefixes::default();
         for beginning in prompts.beginnings() {

@@ -2,12 +2,14 @@
 //! with its own positions, and logits only at the rows that are asked for. Mistral is Llama under
 //! another name; Qwen 3 and Gemma 2 differ in a few steps.
 
+use candle_core::quantized::GgmlDType;
 use candle_core::{Result, Tensor};
 
 use crate::llama_guard::attention::{Block, Heads, Keys, Span, attend};
 use crate::llama_guard::config::{Architecture, ModelConfig, Rope};
 use crate::llama_guard::fault::LoadFault;
 use crate::llama_guard::head::Head;
+use crate::llama_guard::matrix::Matrix;
 use crate::llama_guard::place::Place;
 use crate::llama_guard::prefix::{Behind, Keeping, Prefix};
 use crate::llama_guard::steps::{Gate, Steps, Turns};
@@ -26,17 +28,17 @@ pub struct Llama {
 
 struct Layer {
     before_attention: Tensor,
-    /// Query, key and value projections, one below the other, transposed.
-    qkv: Tensor,
+    /// Query, key and value projections.
+    qkv: Matrix,
     /// The norms of a query's and of a key's head, if the model has them.
     head_norms: Option<(Tensor, Tensor)>,
-    out: Tensor,
+    out: Matrix,
     /// Gemma norms what attention gives, too.
     behind_attention: Option<Tensor>,
     before_inner: Tensor,
-    /// Gate and up projections, one below the other, transposed.
-    gate_up: Tensor,
-    down: Tensor,
+    /// Gate and up projections.
+    gate_up: Matrix,
+    down: Matrix,
     /// And what the inner part gives.
     behind_inner: Option<Tensor>,
 }
@@ -139,23 +141,27 @@ impl Llama {
                     Some(norm("post_feedforward_layernorm")?),
                 ),
             };
+            let mut join = |parts: &[(&str, usize)], width: usize| {
+                let take = |(part, rows): &(&str, usize)| {
+                    let name = format!("model.layers.{layer}.{part}.weight");
+                    weights.take_stored(&name, &[*rows, width])
+                };
+                let parts = parts.iter().map(take).collect::<std::result::Result<_, _>>()?;
+                Matrix::join(parts, &place).map_err(unexpected)
+            };
             layers.push(Layer {
                 before_attention,
                 head_norms,
                 behind_attention,
                 before_inner,
                 behind_inner,
-                qkv: join(&[
-                    take("self_attn.q_proj", &[q, hidden])?,
-                    take("self_attn.k_proj", &[kv, hidden])?,
-                    take("self_attn.v_proj", &[kv, hidden])?,
-                ])?,
-                out: join(&[take("self_attn.o_proj", &[hidden, q])?])?,
-                gate_up: join(&[
-                    take("mlp.gate_proj", &[inner, hidden])?,
-                    take("mlp.up_proj", &[inner, hidden])?,
-                ])?,
-                down: join(&[take("mlp.down_proj", &[hidden, inner])?])?,
+                qkv: join(
+                    &[("self_attn.q_proj", q), ("self_attn.k_proj", kv), ("self_attn.v_proj", kv)],
+                    hidden,
+                )?,
+                out: join(&[("self_attn.o_proj", hidden)], q)?,
+                gate_up: join(&[("mlp.gate_proj", inner), ("mlp.up_proj", inner)], hidden)?,
+                down: join(&[("mlp.down_proj", hidden)], inner)?,
             });
         }
         let norm = counted(weights.take("model.norm.weight", &[hidden], &place)?, &config)?;
@@ -179,6 +185,16 @@ impl Llama {
     /// Where it is computed.
     pub(super) fn place(&self) -> &Place {
         &self.steps.place
+    }
+
+    /// The word for the numbers of its matrices.
+    pub(super) fn numbers(&self) -> String {
+        match self.layers.first().and_then(|layer| layer.down.kind().or(layer.qkv.kind())) {
+            Some(GgmlDType::Q4K) => "q4_k".to_owned(),
+            Some(GgmlDType::Q6K) => "q6_k".to_owned(),
+            Some(kind) => format!("{kind:?}").to_lowercase(),
+            None => self.place().dtype_name().to_owned(),
+        }
     }
 
     /// The output head.
@@ -240,7 +256,7 @@ impl Llama {
         let (q, kv) = self.widths();
         let h = self.norm_with(x, &layer.before_attention)?;
         let heads = self.config.heads + self.config.kv_heads;
-        let qkv = h.matmul(&layer.qkv)?;
+        let qkv = layer.qkv.times(&h)?;
         let qkv = match &layer.head_norms {
             Some((query, key)) => {
                 let queries = self.norm_heads(&qkv.narrow(1, 0, q)?, query)?;
@@ -265,14 +281,14 @@ impl Llama {
         let (q, kv) = self.widths();
         let (steps, ModelConfig { heads, kv_heads, .. }) = (&self.steps, &self.config);
         let h = self.norm_with(x, &layer.before_attention)?;
-        let mut keys_values = h.matmul(&layer.qkv.narrow(1, q, 2 * kv)?)?;
+        let mut keys_values = layer.qkv.times_rows(&h, q, 2 * kv)?;
         if let Some((_, key)) = &layer.head_norms {
             let keys = self.norm_heads(&keys_values.narrow(1, 0, kv)?, key)?;
             keys_values = Tensor::cat(&[keys, keys_values.narrow(1, kv, kv)?], 1)?;
         }
         let keys_values = steps.rotate(keys_values, *kv_heads, &plan.turns)?;
         let rows = Tensor::new(plan.read_rows.as_slice(), &steps.place.device)?;
-        let mut queries = h.index_select(&rows, 0)?.matmul(&layer.qkv.narrow(1, 0, q)?)?;
+        let mut queries = layer.qkv.times_rows(&h.index_select(&rows, 0)?, 0, q)?;
         if let Some((query, _)) = &layer.head_norms {
             queries = self.norm_heads(&queries, query)?;
         }
@@ -293,16 +309,15 @@ impl Llama {
     }
 
     fn behind_attention(&self, layer: &Layer, x: &Tensor, attended: &Tensor) -> Result<Tensor> {
-        let attended =
-            self.norm_if(attended.matmul(&layer.out)?, layer.behind_attention.as_ref())?;
+        let attended = self.norm_if(layer.out.times(attended)?, layer.behind_attention.as_ref())?;
         let x = self.steps.add(attended, x)?;
         let h = self.norm_with(&x, &layer.before_inner)?;
         let gate = match self.config.architecture {
             Architecture::Gemma2(_) => Gate::Gelu,
             _ => Gate::Silu,
         };
-        let inner = self.steps.gated(&h.matmul(&layer.gate_up)?, gate)?;
-        let inner = self.norm_if(inner.matmul(&layer.down)?, layer.behind_inner.as_ref())?;
+        let inner = self.steps.gated(&layer.gate_up.times(&h)?, gate)?;
+        let inner = self.norm_if(layer.down.times(&inner)?, layer.behind_inner.as_ref())?;
         self.steps.add(inner, &x)
     }
 
@@ -441,11 +456,6 @@ fn counted(norm: Tensor, config: &ModelConfig) -> std::result::Result<Tensor, Lo
         Architecture::Gemma2(_) => (norm + 1.0).map_err(unexpected),
         _ => Ok(norm),
     }
-}
-
-/// The matrices one below the other, transposed in memory, which is the order a product reads.
-fn join(parts: &[Tensor]) -> std::result::Result<Tensor, LoadFault> {
-    Tensor::cat(parts, 0).and_then(|joined| joined.t()?.contiguous()).map_err(unexpected)
 }
 
 fn unexpected(error: candle_core::Error) -> LoadFault {

@@ -1,7 +1,7 @@
 //! A guard in one GGUF file, as llama.cpp has it: shape, tokenizer and weights, quantised or not.
 //!
-//! Weights are widened to f32, so scores are those of the dequantised numbers. What llama.cpp changes is
-//! changed back: it stores the rows of query and key projections in another order, for rotations of
+//! Matrices in blocks that this machine is quick with stay in them; all others are widened to f32, so that
+//! scores are those of the dequantised numbers. What llama.cpp changes is changed back: it stores the rows of query and key projections in another order, for rotations of
 //! neighbours instead of halves. The tokenizer of Llama 3 is put together here: candle's own reader takes
 //! `llama-bpe`, as llama.cpp calls it, for GPT-2's.
 
@@ -11,12 +11,14 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use candle_core::quantized::gguf_file::{Content, Value};
-use candle_core::{DType, Device, Tensor};
+use candle_core::quantized::{QStorage, QTensor};
+use candle_core::{DType, Device};
 use serde_json::{Map, json};
 use sha2::{Digest, Sha256};
 
 use crate::llama_guard::config::ModelConfig;
 use crate::llama_guard::fault::LoadFault;
+use crate::llama_guard::matrix::{Stored, is_quick};
 
 /// How Llama 3 cuts a text before it is merged, in the pattern of its tokenizer.json.
 const LLAMA_3_SPLIT: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
@@ -121,7 +123,8 @@ impl Gguf {
             return Ok(Vec::new());
         }
         let mut file = self.reopened()?;
-        let factors = self.tensor(&mut file, NAME)?;
+        let factors = self.quantised(&mut file, NAME)?.dequantize(&Device::Cpu);
+        let factors = factors.map_err(|error| self.tensor_fault(NAME, error))?;
         factors.to_vec1().map_err(|error| self.tensor_fault(NAME, error))
     }
 
@@ -182,26 +185,33 @@ impl Gguf {
     pub(super) fn weights(
         &mut self,
         config: &ModelConfig,
-    ) -> Result<HashMap<String, Tensor>, LoadFault> {
+    ) -> Result<HashMap<String, Stored>, LoadFault> {
         let mut file = self.reopened()?;
         let mut weights = HashMap::new();
         for name in self.content.tensor_infos.keys() {
             let Some((theirs, heads)) = renamed(name, config) else { continue };
-            let tensor = self.tensor(&mut file, name)?;
+            let tensor = self.quantised(&mut file, name)?;
             let tensor = match heads {
-                Some(heads) => halves(&tensor, heads).map_err(|e| self.tensor_fault(name, e))?,
+                Some(heads) => halves(tensor, heads).map_err(|e| self.tensor_fault(name, e))?,
                 None => tensor,
             };
-            weights.insert(theirs, tensor);
+            let stays = name.starts_with("blk.") && is_quick(tensor.dtype());
+            let stored =
+                if stays { Stored::Quantised(tensor) } else { self.widened(name, &tensor)? };
+            weights.insert(theirs, stored);
         }
         Ok(weights)
     }
 
-    fn tensor(&self, file: &mut BufReader<File>, name: &str) -> Result<Tensor, LoadFault> {
+    fn quantised(&self, file: &mut BufReader<File>, name: &str) -> Result<QTensor, LoadFault> {
         self.content
             .tensor(file, name, &Device::Cpu)
-            .and_then(|tensor| tensor.dequantize(&Device::Cpu)?.to_dtype(DType::F32))
             .map_err(|error| self.tensor_fault(name, format!("cannot be read: {error}")))
+    }
+
+    fn widened(&self, name: &str, tensor: &QTensor) -> Result<Stored, LoadFault> {
+        let wide = tensor.dequantize(&Device::Cpu).and_then(|wide| wide.to_dtype(DType::F32));
+        wide.map(Stored::Plain).map_err(|error| self.tensor_fault(name, error))
     }
 
     fn reopened(&self) -> Result<BufReader<File>, LoadFault> {
@@ -254,11 +264,21 @@ fn renamed(name: &str, config: &ModelConfig) -> Option<(String, Option<usize>)> 
     Some((format!("model.layers.{layer}.{part}.weight"), heads))
 }
 
-/// The rows of every head put from pairs of neighbours to two halves.
-fn halves(rows: &Tensor, heads: usize) -> candle_core::Result<Tensor> {
-    let (all, width) = rows.dims2()?;
-    let pairs = rows.reshape((heads, all / heads.max(1) / 2, 2, width))?;
-    pairs.transpose(1, 2)?.contiguous()?.reshape((all, width))
+/// The rows of every head put from pairs of neighbours to two halves, byte by byte: a row is whole blocks.
+fn halves(tensor: QTensor, heads: usize) -> candle_core::Result<QTensor> {
+    let (rows, _) = tensor.shape().dims2()?;
+    let of_head = rows / heads.max(1);
+    let data = tensor.data()?;
+    let width = data.len() / rows.max(1);
+    let mut moved = Vec::with_capacity(data.len());
+    for row in 0..rows {
+        let (head, at) = (row / of_head, row % of_head);
+        let (half, pair) = (at / (of_head / 2), at % (of_head / 2));
+        let from = (head * of_head + 2 * pair + half) * width;
+        moved.extend_from_slice(data.get(from..from + width).unwrap_or_default());
+    }
+    let storage = QStorage::from_data(moved.into(), &Device::Cpu, tensor.dtype())?;
+    QTensor::new(storage, tensor.shape().clone())
 }
 
 fn json(value: &Value) -> serde_json::Value {

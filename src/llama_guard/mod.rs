@@ -35,6 +35,8 @@ mod head;
 #[cfg(feature = "candle")]
 mod kernels;
 #[cfg(feature = "candle")]
+mod matrix;
+#[cfg(feature = "candle")]
 mod place;
 #[cfg(feature = "candle")]
 mod prefix;
@@ -53,7 +55,7 @@ mod steps;
 #[cfg(feature = "candle")]
 mod weights;
 
-pub use choice::DeviceChoice;
+pub use choice::{DeviceChoice, Quantization};
 pub use config::{Architecture, Gemma, Llama3Scaling, ModelConfig, Rope};
 #[cfg(feature = "candle")]
 pub use embedded::{embedded, embedded_with};

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use candle_core::quantized::GgmlDType;
 use candle_core::{DType, Device, DeviceLocation};
 
-use crate::llama_guard::choice::DeviceChoice;
+use crate::llama_guard::choice::{DeviceChoice, Quantization};
 use crate::llama_guard::fault::LoadFault;
 
 /// A device with the numbers it computes in.
@@ -13,6 +14,8 @@ pub struct Place {
     pub(super) device: Device,
     pub(super) dtype: DType,
     pub(super) means: Means,
+    /// The blocks in which matrices are kept, whatever their files have.
+    pub(super) quantize: Option<GgmlDType>,
 }
 
 /// By what the steps between the matrix products are done.
@@ -27,13 +30,32 @@ pub(super) enum Means {
 impl Place {
     /// The CPU, in f32.
     pub fn cpu() -> Self {
-        Self { device: Device::Cpu, dtype: DType::F32, means: Means::Loops }
+        Self { device: Device::Cpu, dtype: DType::F32, means: Means::Loops, quantize: None }
     }
 
     /// A device that is computed on with candle's own kernels, in a type of its choice. On the CPU that
     /// is slower than [`Place::cpu`], and gives the same.
     pub fn kernels(device: Device, dtype: DType) -> Self {
-        Self { device, dtype, means: Means::Kernels }
+        Self { device, dtype, means: Means::Kernels, quantize: None }
+    }
+
+    /// The same with the matrices in few bits.
+    ///
+    /// # Errors
+    ///
+    /// On a GPU there is no such thing here.
+    pub fn quantized(self, wanted: Option<Quantization>) -> Result<Self, LoadFault> {
+        let quantize = wanted.map(|wanted| match wanted {
+            Quantization::Q8_0 => GgmlDType::Q8_0,
+            Quantization::Q4K => GgmlDType::Q4K,
+        });
+        if quantize.is_some() && !self.device.is_cpu() {
+            return Err(LoadFault::Settings(format!(
+                "`quantize` is for the CPU, and the device is {self}: leave it out, or write `device = \
+                 \"cpu\"`"
+            )));
+        }
+        Ok(Self { quantize, ..self })
     }
 
     /// Finds the device.

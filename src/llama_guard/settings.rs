@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::llama_guard::choice::DeviceChoice;
+use crate::llama_guard::choice::{DeviceChoice, Quantization};
 
 /// Whether a prompt begins with the begin-of-text token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
@@ -68,6 +68,8 @@ pub struct EngineSettings {
     pub max_tokens: usize,
     /// Where it is computed.
     pub device: DeviceChoice,
+    /// In how few bits its matrices are kept, on the CPU; as its files have them, where nothing is said.
+    pub quantize: Option<Quantization>,
     /// Bytes of keys and values that are kept of conversations; a quarter of the model's own, where
     /// nothing else is said.
     pub recall_bytes: Option<usize>,
@@ -93,6 +95,7 @@ impl Default for EngineSettings {
             exact: false,
             max_tokens: 4096,
             device: DeviceChoice::default(),
+            quantize: None,
             recall_bytes: None,
         }
     }

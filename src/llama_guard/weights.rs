@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::llama_guard::config::ModelConfig;
 use crate::llama_guard::fault::LoadFault;
 use crate::llama_guard::gguf::Gguf;
+use crate::llama_guard::matrix::Stored;
 use crate::llama_guard::place::Place;
 
 const SINGLE: &str = "model.safetensors";
@@ -23,7 +24,7 @@ const INDEX: &str = "model.safetensors.index.json";
 
 /// Named tensors on the CPU.
 pub struct Weights {
-    tensors: HashMap<String, (Tensor, usize)>,
+    tensors: HashMap<String, (Stored, usize)>,
     files: Vec<String>,
 }
 
@@ -102,7 +103,7 @@ impl Weights {
             let tensor = parsed
                 .load(&name, &Device::Cpu)
                 .map_err(|error| tensor_fault(file, &name, format!("cannot be read: {error}")))?;
-            self.tensors.insert(name, (tensor, number));
+            self.tensors.insert(name, (Stored::Plain(tensor), number));
         }
         Ok(())
     }
@@ -120,8 +121,15 @@ impl Weights {
             .map_err(|error| tensor_fault(&self.files.join(", "), name, root(error)))
     }
 
-    /// Takes a tensor out as its file has it, in f32, f16 or bf16; it must have this shape.
+    /// Takes a tensor out as its file has it, in f32, f16 or bf16, or widened to f32 if it was in fewer
+    /// bits; it must have this shape.
     pub fn take_as_stored(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, LoadFault> {
+        let stored = self.take_stored(name, shape)?;
+        stored.plain().map_err(|error| tensor_fault(&self.files.join(", "), name, root(error)))
+    }
+
+    /// Takes a tensor out as its file has it, quantised or not; it must have this shape.
+    pub(super) fn take_stored(&mut self, name: &str, shape: &[usize]) -> Result<Stored, LoadFault> {
         let Some((tensor, number)) = self.tensors.remove(name) else {
             return Err(tensor_fault(&self.files.join(", "), name, "is missing"));
         };
