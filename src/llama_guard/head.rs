@@ -2,10 +2,13 @@
 //!
 //! It is the largest matrix of a small model, and a verdict looks at all of it for a single row of
 //! the prompt, so what counts is how many bytes are read. It stays as narrow as its file has it, and
-//! is widened on the way; a general product would first lay it out anew.
+//! is widened on the way. For that it is laid out once in panels, the rows of some tokens interleaved,
+//! so that the sums of a vector are those of as many tokens, and none is summed up across its lanes.
 
-use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, Tensor, bail};
-use pulp::{Arch, Simd, WithSimd, as_arrays};
+use candle_core::{
+    CpuStorage, CustomOp2, DType, Device, IndexOp, Layout, Result, Shape, Tensor, bail,
+};
+use pulp::{Arch, Simd, WithSimd, as_arrays, as_arrays_mut};
 use rayon::prelude::*;
 
 use crate::llama_guard::attention::bent;
@@ -14,8 +17,10 @@ use crate::llama_guard::place::Place;
 
 /// The output head.
 pub(super) struct Head {
-    /// The rows of all tokens, `[vocab, hidden]`, in f32, f16 or bf16.
+    /// On the CPU panels, `[vocab / PANEL, hidden, PANEL]`, the last one filled up with zeros, in f32, f16
+    /// or bf16; elsewhere the rows of all tokens, `[vocab, hidden]`.
     rows: Tensor,
+    vocab: usize,
     /// What logits are bent to stay below, if anything.
     cap: Option<f32>,
 }
@@ -23,19 +28,31 @@ pub(super) struct Head {
 impl Head {
     /// Takes the rows to a device.
     pub(super) fn new(rows: Tensor, cap: Option<f32>, place: &Place) -> Result<Self> {
+        let vocab = rows.dim(0)?;
         let rows = rows.to_device(&place.device)?.contiguous()?;
         if !place.device.is_cpu() {
-            return Ok(Self { rows: rows.to_dtype(place.dtype)?, cap });
+            return Ok(Self { rows: rows.to_dtype(place.dtype)?, vocab, cap });
         }
         // See `from_f16`.
         let is_narrow = rows.dtype() != DType::F16 || is_finite(&rows)?;
-        Ok(Self { rows: if is_narrow { rows } else { rows.to_dtype(DType::F32)? }, cap })
+        let rows = if is_narrow { rows } else { rows.to_dtype(DType::F32)? };
+        let full = rows.pad_with_zeros(0, 0, vocab.next_multiple_of(PANEL) - vocab)?;
+        let panels = full.reshape(((), PANEL, full.dim(1)?))?.transpose(1, 2)?.contiguous()?;
+        Ok(Self { rows: panels, vocab, cap })
     }
 
     /// The rows of some tokens, in f32 on the CPU: `[ids, hidden]`.
     pub(super) fn rows(&self, ids: &[u32]) -> Result<Tensor> {
-        let ids = Tensor::new(ids, self.rows.device())?;
-        self.rows.index_select(&ids, 0)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)
+        let row = |id: &u32| {
+            let id = usize::try_from(*id).map_err(candle_core::Error::wrap)?;
+            if self.rows.device().is_cpu() {
+                self.rows.i((id / PANEL, .., id % PANEL))
+            } else {
+                self.rows.i(id)
+            }
+        };
+        let rows: Vec<Tensor> = ids.iter().map(row).collect::<Result<_>>()?;
+        Tensor::stack(&rows, 0)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)
     }
 
     /// The logits of every token for some hidden states `[reads, hidden]`, in f32 on the CPU:
@@ -43,7 +60,8 @@ impl Head {
     pub(super) fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
         if self.rows.device().is_cpu() {
             let hidden = hidden.to_dtype(DType::F32)?.contiguous()?;
-            return self.bent(self.rows.apply_op2_no_bwd(&hidden, &Products)?);
+            let products = self.rows.apply_op2_no_bwd(&hidden, &Products { vocab: self.vocab })?;
+            return self.bent(products);
         }
         let logits = hidden.contiguous()?.matmul(&self.rows.t()?)?;
         self.bent(logits.to_dtype(DType::F32)?.to_device(&Device::Cpu)?)
@@ -64,7 +82,9 @@ fn is_finite(numbers: &Tensor) -> Result<bool> {
 }
 
 /// The products of every row of another matrix with every row of the head: `[reads, vocab]`.
-struct Products;
+struct Products {
+    vocab: usize,
+}
 
 impl CustomOp2 for Products {
     fn name(&self) -> &'static str {
@@ -78,7 +98,8 @@ impl CustomOp2 for Products {
         hidden: &CpuStorage,
         hidden_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (vocab, width) = layout.shape().dims2()?;
+        let vocab = self.vocab;
+        let (_, width, _) = layout.shape().dims3()?;
         let (reads, same) = hidden_layout.shape().dims2()?;
         let Some((start, end)) = layout.contiguous_offsets() else {
             bail!("products: the head is not contiguous");
@@ -86,13 +107,14 @@ impl CustomOp2 for Products {
         if width != same || width == 0 || reads == 0 {
             bail!("products: {vocab} rows of {width} and {reads} of {same}");
         }
-        let hidden = slice(hidden, hidden_layout)?;
-        let of = Rows { width, hidden };
+        let of = Hidden::new(slice(hidden, hidden_layout)?, width);
         let products = match head {
-            CpuStorage::F32(head) => of.products(part(head, start, end), |x| x),
-            CpuStorage::F16(head) => of.products(part(head, start, end), |x| from_f16(x.to_bits())),
+            CpuStorage::F32(head) => of.products(part(head, start, end), vocab, |x| x),
+            CpuStorage::F16(head) => {
+                of.products(part(head, start, end), vocab, |x| from_f16(x.to_bits()))
+            }
             CpuStorage::BF16(head) => {
-                of.products(part(head, start, end), |x| from_bf16(x.to_bits()))
+                of.products(part(head, start, end), vocab, |x| from_bf16(x.to_bits()))
             }
             _ => bail!("products: the head is neither f32 nor f16 nor bf16"),
         };
@@ -104,37 +126,66 @@ fn part<T>(whole: &[T], start: usize, end: usize) -> &[T] {
     whole.get(start..end).unwrap_or_default()
 }
 
-/// Rows of the head that one thread takes at a time.
-const ROWS: usize = 1024;
+/// Tokens of a panel: two vectors of the widest kind.
+const PANEL: usize = 32;
 
-/// Numbers that are widened together: few enough to stay in the nearest cache.
-const WIDE: usize = 128;
+/// Panels that one thread takes at a time.
+const PANELS: usize = 32;
+
+/// Numbers of each row that are widened together: few enough for the nearest cache.
+const WIDE: usize = 64;
+
+/// Hidden states that are multiplied together, so that a panel is fetched once for all of them.
+const TOGETHER: usize = 4;
 
 /// What the rows of a head are multiplied with.
-struct Rows<'a> {
+struct Hidden {
     width: usize,
-    /// `[reads, width]`.
-    hidden: &'a [f32],
+    reads: usize,
+    /// As many as go together, interleaved like a panel.
+    fours: Vec<Vec<[f32; TOGETHER]>>,
+    /// Those that are left.
+    ones: Vec<Vec<[f32; 1]>>,
 }
 
-impl Rows<'_> {
+impl Hidden {
+    /// Of `[reads, width]`.
+    fn new(hidden: &[f32], width: usize) -> Self {
+        let fours = hidden.chunks_exact(TOGETHER * width);
+        let ones = fours.remainder().chunks_exact(width);
+        let number = |rows: &[f32], row: usize, number: usize| {
+            rows.get(row * width + number).copied().unwrap_or_default()
+        };
+        Self {
+            width,
+            reads: hidden.len() / width,
+            fours: fours
+                .map(|rows| {
+                    let of = |at| std::array::from_fn(|row| number(rows, row, at));
+                    (0..width).map(of).collect()
+                })
+                .collect(),
+            ones: ones.map(|row| row.iter().map(|number| [*number]).collect()).collect(),
+        }
+    }
+
     fn products<T: Copy + Sync>(
         &self,
         head: &[T],
+        vocab: usize,
         widen: impl Fn(T) -> f32 + Copy + Sync,
     ) -> Vec<f32> {
         let arch = Arch::new();
-        let chunks = head.par_chunks(ROWS * self.width);
+        let chunks = head.par_chunks(PANELS * PANEL * self.width);
         let chunks = chunks.map(|head| arch.dispatch(Chunk { of: self, head, widen }));
         let chunks: Vec<Vec<f32>> = chunks.collect();
-        let reads = self.hidden.len() / self.width;
-        let mut out = Vec::with_capacity(chunks.iter().map(Vec::len).sum());
-        for read in 0..reads {
-            for chunk in &chunks {
-                let rows = chunk.len() / reads;
-                let of_read = chunk.get(read * rows..(read + 1) * rows);
-                out.extend_from_slice(of_read.unwrap_or_default());
+        let mut out = Vec::with_capacity(self.reads * vocab + PANEL);
+        for read in 0..self.reads {
+            let panels = chunks.iter().flat_map(|chunk| chunk.chunks_exact(self.reads * PANEL));
+            for panel in panels {
+                out.extend_from_slice(part(panel, read * PANEL, (read + 1) * PANEL));
             }
+            out.truncate((read + 1) * vocab);
         }
         out
     }
@@ -142,30 +193,34 @@ impl Rows<'_> {
 
 /// The work of one thread.
 struct Chunk<'a, T, W> {
-    of: &'a Rows<'a>,
+    of: &'a Hidden,
+    /// `[panels, width, PANEL]`.
     head: &'a [T],
     widen: W,
 }
 
 impl<T: Copy, W: Fn(T) -> f32> WithSimd for Chunk<'_, T, W> {
-    /// `[reads, rows]`.
+    /// `[panels, reads, PANEL]`.
     type Output = Vec<f32>;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
-        let Self { of: Rows { width, hidden }, head, widen } = self;
-        let rows = head.len() / width;
-        let mut out = vec![0.0; hidden.len() / width * rows];
-        let mut wide = [0.0_f32; WIDE];
-        for (row, narrow) in head.chunks_exact(*width).enumerate() {
-            for (number, narrow) in narrow.chunks(WIDE).enumerate() {
+        let Self { of: Hidden { width, reads, fours, ones }, head, widen } = self;
+        let mut out = vec![0.0; head.len() / width * reads];
+        let mut wide = [0.0_f32; WIDE * PANEL];
+        let panels = head.chunks_exact(width * PANEL);
+        for (panel, out) in panels.zip(out.chunks_exact_mut(reads * PANEL)) {
+            let (of_fours, of_ones) = out.split_at_mut(fours.len() * TOGETHER * PANEL);
+            for (at, narrow) in panel.chunks(WIDE * PANEL).enumerate() {
                 for (wide, narrow) in wide.iter_mut().zip(narrow) {
                     *wide = widen(*narrow);
                 }
-                let wide = wide.get(..narrow.len()).unwrap_or_default();
-                let reads = out.iter_mut().skip(row).step_by(rows);
-                for (out, hidden) in reads.zip(hidden.chunks_exact(*width)) {
-                    *out += dot(simd, wide, hidden.get(number * WIDE..).unwrap_or_default());
+                let wide = part(&wide, 0, narrow.len());
+                for (hidden, out) in fours.iter().zip(of_fours.chunks_exact_mut(TOGETHER * PANEL)) {
+                    add(simd, wide, hidden.get(at * WIDE..).unwrap_or_default(), out);
+                }
+                for (hidden, out) in ones.iter().zip(of_ones.chunks_exact_mut(PANEL)) {
+                    add(simd, wide, hidden.get(at * WIDE..).unwrap_or_default(), out);
                 }
             }
         }
@@ -173,26 +228,34 @@ impl<T: Copy, W: Fn(T) -> f32> WithSimd for Chunk<'_, T, W> {
     }
 }
 
-/// The sum of the products of two rows, as far as the first goes.
+/// Adds the products of a piece of a panel, `[numbers, PANEL]`, with as many numbers of some hidden
+/// states to their sums, `[READS, PANEL]`.
 #[inline(always)]
-fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
-    let ((a, a_rest), (b, b_rest)) =
-        (S::as_simd_f32s(a), S::as_simd_f32s(b.get(..a.len()).unwrap_or_default()));
-    let ((a, a_left), (b, b_left)) = (as_arrays::<4, _>(a), as_arrays::<4, _>(b));
-    // Four sums, since each addition waits for the one before it.
-    let [mut first, mut second, mut third, mut fourth] = [simd.splat_f32s(0.0); 4];
-    for ([a1, a2, a3, a4], [b1, b2, b3, b4]) in a.iter().zip(b) {
-        first = simd.mul_add_e_f32s(*a1, *b1, first);
-        second = simd.mul_add_e_f32s(*a2, *b2, second);
-        third = simd.mul_add_e_f32s(*a3, *b3, third);
-        fourth = simd.mul_add_e_f32s(*a4, *b4, fourth);
+fn add<S: Simd, const READS: usize>(
+    simd: S,
+    panel: &[f32],
+    hidden: &[[f32; READS]],
+    out: &mut [f32],
+) {
+    let (panel, _) = as_arrays::<2, _>(S::as_simd_f32s(panel).0);
+    let (out, _) = as_arrays_mut::<2, _>(S::as_mut_simd_f32s(out).0);
+    // Two vectors of every state at a time: their sums stay in the registers.
+    let pairs = PANEL / (2 * S::F32_LANES);
+    for pair in 0..pairs {
+        let mut sums = [[simd.splat_f32s(0.0); 2]; READS];
+        for ([low, high], numbers) in panel.iter().skip(pair).step_by(pairs).zip(hidden) {
+            for ([first, second], number) in sums.iter_mut().zip(numbers) {
+                let number = simd.splat_f32s(*number);
+                *first = simd.mul_add_e_f32s(*low, number, *first);
+                *second = simd.mul_add_e_f32s(*high, number, *second);
+            }
+        }
+        let out = out.iter_mut().skip(pair).step_by(pairs);
+        for ([low, high], [first, second]) in out.zip(sums) {
+            *low = simd.add_f32s(*low, first);
+            *high = simd.add_f32s(*high, second);
+        }
     }
-    for (a, b) in a_left.iter().zip(b_left) {
-        first = simd.mul_add_e_f32s(*a, *b, first);
-    }
-    let sum = simd.add_f32s(simd.add_f32s(first, second), simd.add_f32s(third, fourth));
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    simd.reduce_sum_f32s(sum) + rest
 }
 
 /// The number that these bits are in bf16.
@@ -245,7 +308,9 @@ mod tests {
 
     #[test]
     fn logits_are_the_product_of_the_head_with_the_hidden_states() {
-        for (vocab, width, reads) in [(1, 1, 1), (2100, 128, 2), (300, 200, 3), (1025, 33, 1)] {
+        for (vocab, width, reads) in
+            [(1, 1, 1), (2100, 128, 2), (300, 200, 7), (1025, 33, 1), (64, 64, 8)]
+        {
             let head = Tensor::randn(0_f32, 1.0, (vocab, width), &Device::Cpu).unwrap();
             let hidden = Tensor::randn(0_f32, 1.0, (reads, width), &Device::Cpu).unwrap();
             for dtype in [DType::F32, DType::F16, DType::BF16] {
