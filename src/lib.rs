@@ -56,6 +56,7 @@
 //! choice, and `enforce::holdback` keeps them until a window is full; `inspect` judges the window in the
 //! light of the question, and the hold-back releases its events, as they are or without what has to go, or
 //! ends the choice with `finish_reason: "content_filter"`. A response that is not streamed takes the same road in one piece.
+//! Under a policy that only observes, `gateway/observe.rs` lets it pass as it comes, and has it judged beside.
 //! All the while `downstream` watches for a client that leaves, which cancels the upstream and whatever
 //! the guard has not begun. However it ends, the draft becomes one record: who asked, under which
 //! version of which policy, what was found, what was decided, what was done, how long it took. The text

@@ -26,6 +26,8 @@ pub(super) struct Held {
     /// The choices that are closed before it.
     pub(super) closing: Vec<u32>,
     pub(super) kind: Kind,
+    /// What it counts for while it waits.
+    pub(super) cost: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,7 +45,7 @@ pub(super) enum Kind {
 impl Held {
     pub(super) fn new(raw: Bytes, kind: Kind) -> Self {
         let (copies, edits, cut, closing) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { raw, mentions: Vec::new(), chunk: None, copies, edits, cut, closing, kind }
+        Self { raw, mentions: Vec::new(), chunk: None, copies, edits, cut, closing, kind, cost: 0 }
     }
 
     /// Takes one choice out of the event; the whole event, where it says nothing of another.

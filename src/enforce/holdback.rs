@@ -131,6 +131,8 @@ pub struct Holdback {
     /// The number of the event at the front of the queue.
     front: u64,
     taken_bytes: u64,
+    /// How many bytes wait.
+    waiting: u64,
     windows: Windows,
     cuts: Cuts,
     /// How choices end that are cut.
@@ -161,6 +163,7 @@ impl Holdback {
             queue: VecDeque::new(),
             front: 0,
             taken_bytes: 0,
+            waiting: 0,
             cuts: Cuts::new(),
             farewells: BTreeMap::new(),
             end_event: None,
@@ -286,6 +289,7 @@ impl Holdback {
         while self.queue.front().is_some_and(|held| self.is_cleared(held)) {
             let Some(mut held) = self.queue.pop_front() else { break };
             let event = self.front;
+            self.waiting = self.waiting.saturating_sub(held.cost);
             self.write(event, &mut held);
             self.front += 1;
             out.extend(self.insert_first.take());
@@ -320,6 +324,16 @@ impl Holdback {
     /// otherwise than let go what says nothing can still wait.
     pub fn is_young(&self) -> bool {
         !self.closed && self.windows.is_patient(self.taken_bytes)
+    }
+
+    /// Whether nothing more is taken in.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// How many bytes wait, events counted for what they cost.
+    pub fn waiting(&self) -> u64 {
+        self.waiting
     }
 
     /// Whether everything has been released that ever will be.
@@ -377,7 +391,9 @@ impl Holdback {
         for cut in self.cuts.keys() {
             held.without(*cut);
         }
-        self.taken_bytes += (event.raw.len() + EVENT_COST) as u64;
+        held.cost = (event.raw.len() + EVENT_COST) as u64;
+        self.taken_bytes += held.cost;
+        self.waiting += held.cost;
         self.queue.push_back(held);
         if is_done {
             self.windows.seal_all();
@@ -490,7 +506,8 @@ impl Holdback {
     /// Forgets all events behind `end`, and what they say.
     fn truncate(&mut self, end: u64) {
         while self.front + self.queue.len() as u64 > end + 1 {
-            self.queue.pop_back();
+            let dropped = self.queue.pop_back().map_or(0, |held| held.cost);
+            self.waiting = self.waiting.saturating_sub(dropped);
         }
         self.windows.truncate(end);
     }

@@ -15,17 +15,17 @@ use ulid::Ulid;
 
 use crate::audit::{AuditDraft, Opening, Outcome};
 use crate::enforce::{Holdback, StreamFault, holdback};
-use crate::gateway::downstream::{Downstream, EVENTS, Head, Reply};
+use crate::gateway::downstream::{Along, Downstream, EVENTS, Head, Reply};
 use crate::gateway::failure::Failure;
-use crate::gateway::inspect::{Inspected, Inspector};
+use crate::gateway::inspect::{Cleared, Inspected, Inspector};
 use crate::gateway::listing;
 use crate::gateway::passthrough::Passthrough;
 use crate::gateway::proxy::Gateway;
 use crate::gateway::route::Route;
 use crate::gateway::settings::WINDOW_BYTES;
-use crate::gateway::upstream::{Kind, Response, UpstreamFault};
+use crate::gateway::upstream::{Kind, Response, Upstream, UpstreamFault};
 use crate::patterns;
-use crate::policy::{self, Hold, Mode, Phase, Policy};
+use crate::policy::{self, Hold, Phase, Policy};
 use crate::tenant::Tenant;
 use crate::wire::{Asked, Dialect, History, Passage, Request, Terms};
 
@@ -150,7 +150,12 @@ impl<'a> Exchange<'a> {
 
         let tenant = Arc::clone(&self.tenant);
         let mut inspector = Inspector::new(self.gateway, tenant, dialect, self.id.clone());
-        let inspected = downstream.unless_gone(inspector.prompt(request)).await?;
+        let (inspected, beside) = if inspector.waits_for(&request) {
+            (downstream.unless_gone(inspector.prompt(request)).await?, None)
+        } else {
+            let (inspected, beside) = inspector.prompt_beside(request);
+            (inspected, Some(beside))
+        };
         self.elsewhere += inspector.guard_time();
         self.draft.prompt(inspector.prompt_record());
         tell(downstream, &inspector);
@@ -168,6 +173,25 @@ impl<'a> Exchange<'a> {
             // Durable before the first byte of what is left leaves.
             self.draft.act(Phase::Prompt).await?;
         }
+        let Some(beside) = beside else {
+            return self.answer(downstream, upstream, (prompt, along), &mut inspector).await;
+        };
+        let answering = self.answer(downstream, upstream, (prompt, along), &mut inspector);
+        let (answered, found) = tokio::join!(answering, beside.found());
+        inspector.prompt_found(found);
+        self.draft.prompt(inspector.prompt_record());
+        answered
+    }
+
+    /// The prompt out, its answer in.
+    async fn answer(
+        &mut self,
+        downstream: &mut Downstream<'_>,
+        upstream: &Upstream,
+        (prompt, along): (Cleared<Request>, Along),
+        inspector: &mut Inspector<'_>,
+    ) -> Result<Ending, Failure> {
+        let upstreams = &self.gateway.upstreams;
         let asking = upstreams.ask(upstream, &prompt, &along);
         let asked = Instant::now();
         let mut response = downstream.unless_gone(asking).await??;
@@ -177,8 +201,11 @@ impl<'a> Exchange<'a> {
                 let asked = prompt.get().asked().clone();
                 let mut hold = Holdback::new(self.holdback(), asked);
                 inspector.begin(&mut hold);
-                let streamed =
-                    self.stream(downstream, &mut response, &mut inspector, &mut hold).await;
+                let streamed = if inspector.is_beside() {
+                    self.observe(downstream, &mut response, inspector, &mut hold).await
+                } else {
+                    self.stream(downstream, &mut response, inspector, &mut hold).await
+                };
                 self.next_event = hold.frame().next();
                 let ending = streamed?;
                 downstream.finish().await?;
@@ -195,7 +222,7 @@ impl<'a> Exchange<'a> {
                 let body = downstream.unless_gone(response.whole(limit)).await??;
                 self.elsewhere += asked.elapsed();
                 upstreams.release(upstream, response).await;
-                self.whole(downstream, answer, body, &mut inspector, prompt.get().asked()).await?
+                self.whole(downstream, answer, body, inspector, prompt.get().asked()).await?
             }
         };
         Ok(ending)
@@ -204,11 +231,12 @@ impl<'a> Exchange<'a> {
     /// How a streamed answer is held back.
     fn holdback(&self) -> holdback::Settings {
         let mut settings = self.gateway.holdback.clone();
-        let (policy, rules) = (&self.tenant.policy, self.tenant.policy.rules(Phase::Response));
+        let policy = &self.tenant.policy;
+        let rules = policy.rules(Phase::Response);
         if rules.patterns.is_some() {
             settings.overlap_chars = settings.overlap_chars.max(patterns::OVERLAP);
         }
-        if policy.mode() == Mode::Enforce && rules.points(policy.taxonomy()) {
+        if rules.points(policy.taxonomy()) {
             settings.kept_bytes = patterns::OVERLAP;
         }
         if rules.redacts_parts() {
@@ -390,7 +418,7 @@ fn terms(policy: &Policy) -> Terms {
 }
 
 /// Begins to answer with a stream, unless that was done before.
-async fn begin(
+pub(super) async fn begin(
     downstream: &mut Downstream<'_>,
     response: &Response,
     inspector: &Inspector<'_>,

@@ -3,6 +3,7 @@
 mod telling;
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::gateway::look::look;
 use crate::gateway::proxy::Gateway;
 use crate::gateway::redact::edits;
 use crate::gateway::upstream::{Kind, UpstreamFault};
+use crate::guard::Judged;
 use crate::policy::{Action, Decision, Mode, Phase, Policy, Style, decide};
 use crate::taxonomy::Taxonomy;
 use crate::tenant::Tenant;
@@ -66,6 +68,24 @@ pub(crate) struct Inspector<'a> {
     moderation: Option<Moderation>,
     /// Whether what was found in the prompt went out before the answer.
     begun: bool,
+    /// Whether nothing waits for what is found, since nothing follows from it.
+    beside: bool,
+}
+
+/// What the guard says of some texts, and what was looked for in them.
+pub(crate) type Heard = (Judged, Judgement);
+
+/// What is being found in a prompt that did not wait, and how much of it nobody can read.
+pub(crate) struct PromptBeside {
+    finding: Pin<Box<dyn Future<Output = Heard> + Send>>,
+    unread: u64,
+}
+
+impl PromptBeside {
+    /// Waits for it.
+    pub(crate) async fn found(self) -> (Heard, u64) {
+        (self.finding.await, self.unread)
+    }
 }
 
 /// What was found in one phase, over all texts and windows judged so far.
@@ -134,8 +154,73 @@ impl<'a> Inspector<'a> {
         exchange: String,
     ) -> Self {
         let (prompt, response) = (Tally::default(), Tally::default());
-        let (choices, moderation, begun) = (BTreeMap::new(), None, false);
-        Self { gateway, tenant, dialect, exchange, prompt, response, choices, moderation, begun }
+        Self {
+            gateway,
+            tenant,
+            dialect,
+            exchange,
+            prompt,
+            response,
+            choices: BTreeMap::new(),
+            moderation: None,
+            begun: false,
+            beside: false,
+        }
+    }
+
+    /// Whether this request and its answer wait for what is found in them: under a policy that does
+    /// something about it, or for a client that wants to be told.
+    pub(crate) fn waits_for(&self, request: &Request) -> bool {
+        self.policy().mode() == Mode::Enforce || request.moderation().is_some()
+    }
+
+    /// Lets a prompt pass whatever is found in it, which is to be waited for beside its answer.
+    pub(crate) fn prompt_beside(&mut self, request: Request) -> (Inspected<Request>, PromptBeside) {
+        self.beside = true;
+        self.prompt.pass_over(request.passed_over());
+        let unread = request.unread().len() as u64;
+        let finding = Box::pin(self.ask(Phase::Prompt, request.transcripts()));
+        (Inspected::Cleared(Cleared(request)), PromptBeside { finding, unread })
+    }
+
+    /// Takes in what was found in a prompt that did not wait.
+    pub(crate) fn prompt_found(&mut self, (heard, unread): (Heard, u64)) {
+        self.rule(Phase::Prompt, heard, unread);
+    }
+
+    /// Whether nothing waits for what is found.
+    pub(crate) fn is_beside(&self) -> bool {
+        self.beside
+    }
+
+    /// Lets bytes of an answer pass that does not wait.
+    pub(crate) fn let_pass(&self, bytes: Bytes) -> Option<Cleared<Bytes>> {
+        self.beside.then_some(Cleared(bytes))
+    }
+
+    /// The next window of a stream that does not wait, and what is found in it.
+    pub(crate) fn window_beside(
+        &self,
+        hold: &mut Holdback,
+    ) -> Option<(Window, impl Future<Output = Heard> + Send + use<>)> {
+        let window = hold.due()?;
+        let heard = self.ask(Phase::Response, window.transcripts());
+        Some((window, heard))
+    }
+
+    /// Takes in what was found in a window that has gone out.
+    pub(crate) fn window_found(&mut self, window: Window, heard: Heard, hold: &mut Holdback) {
+        self.rule(Phase::Response, heard, window.unread);
+        self.response.windows += 1;
+        hold.settle(window, Ruling::Pass);
+        // It has gone out as it came.
+        drop(hold.released());
+    }
+
+    /// Notes that a part of an answer passes that nobody judges.
+    pub(crate) fn leave_unscored(&mut self, why: Unscored) {
+        let heard = (Judged::default(), Judgement::unscored(why, 1));
+        self.rule(Phase::Response, heard, 0);
     }
 
     /// Judges a prompt, all of it, before anybody else sees it.
@@ -179,7 +264,14 @@ impl<'a> Inspector<'a> {
         if kind != Kind::Json {
             return Ok(self.words(body, status, &asked.question(0)).await);
         }
-        let response = Answer::parse(self.dialect, body).map_err(unreadable)?;
+        let response = match Answer::parse(self.dialect, body.clone()) {
+            Ok(response) => response,
+            Err(_) if self.beside => {
+                self.leave_unscored(Unscored::Unreadable);
+                return Ok(Inspected::Cleared(Cleared(body)));
+            }
+            Err(malformed) => return Err(unreadable(malformed)),
+        };
         let mut edits = Vec::new();
         let rest: Vec<Passage> = response.rest_passage().into_iter().collect();
         let unread = response.rest_unread().len() as u64;
@@ -354,15 +446,28 @@ impl<'a> Inspector<'a> {
         }
     }
 
+    /// Takes one set of texts to the guard, and looks through them, beside whatever else is done.
+    fn ask(
+        &self,
+        phase: Phase,
+        transcripts: Vec<Transcript>,
+    ) -> impl Future<Output = Heard> + Send + use<> {
+        let (guard, lane) = (self.gateway.guard.clone(), self.tenant.lane);
+        let patterns = self.policy().rules(phase).patterns.clone();
+        async move {
+            let looked = if patterns.is_some() { transcripts.clone() } else { Vec::new() };
+            tokio::join!(guard.judge(transcripts, lane), look(patterns.as_ref(), &looked))
+        }
+    }
+
     /// Takes one set of texts to the guard, holds the verdict against the policy, and counts it.
     async fn judge(&mut self, phase: Phase, transcripts: Vec<Transcript>, unread: u64) -> Ruled {
-        let tenant = Arc::clone(&self.tenant);
-        let patterns = tenant.policy.rules(phase).patterns.as_ref();
-        let looked_through = if patterns.is_some() { transcripts.clone() } else { Vec::new() };
-        let (judged, found) = tokio::join!(
-            self.gateway.guard.judge(transcripts, tenant.lane),
-            look(patterns, &looked_through),
-        );
+        let heard = self.ask(phase, transcripts).await;
+        self.rule(phase, heard, unread)
+    }
+
+    /// Holds a verdict against the policy, and counts it.
+    fn rule(&mut self, phase: Phase, (judged, found): Heard, unread: u64) -> Ruled {
         let mut judgement = judged.judgement;
         judgement.absorb(found);
         if unread > 0 {

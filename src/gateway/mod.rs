@@ -19,6 +19,7 @@ mod inspect;
 mod listing;
 mod look;
 mod memory;
+mod observe;
 mod pace;
 mod passthrough;
 mod proxy;

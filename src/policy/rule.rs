@@ -62,7 +62,7 @@ pub enum Mode {
     /// They are.
     #[default]
     Enforce,
-    /// They are only recorded.
+    /// They are only recorded, and nothing waits for them.
     Observe,
 }
 

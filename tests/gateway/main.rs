@@ -27,6 +27,7 @@ mod leaving;
 mod limits;
 mod messages;
 mod moderation;
+mod observe;
 mod passthrough;
 mod patterns;
 mod prompt;
