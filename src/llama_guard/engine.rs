@@ -20,6 +20,7 @@ use crate::llama_guard::family::Family;
 use crate::llama_guard::fault::LoadFault;
 use crate::llama_guard::forward::{Llama, Packed};
 use crate::llama_guard::gguf::Gguf;
+use crate::llama_guard::matrix::is_quick;
 use crate::llama_guard::place::Place;
 use crate::llama_guard::prefix::{Behind, Prefix, Prefixes, SHORTEST};
 use crate::llama_guard::prompt::Prompts;
@@ -106,13 +107,16 @@ impl LlamaGuard {
         files: Files<'_>,
         family: Family,
         settings: EngineSettings,
-        warnings: Vec<String>,
+        mut warnings: Vec<String>,
     ) -> Result<Self, LoadFault> {
         let Files { model: name, config, tokenizer, weights, mut digest } = files;
         digest.update(tokenizer);
         let place = Place::find(settings.device)?.quantized(settings.quantize)?;
         let prompts = Prompts::new(tokenizer, family, &settings)?;
         fits(&config, &prompts)?;
+        warnings.extend(place.quantize.filter(|kind| !is_quick(*kind)).map(|_| {
+            "this processor multiplies q8_0 more slowly than 32-bit floats; q4_k would be quicker".to_owned()
+        }));
         let (settled, device) = (settings.digested(), place.to_string());
         let model = Llama::new(config, weights, prompts.longest(), place)?;
         let dtype = model.numbers();
