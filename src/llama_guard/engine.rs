@@ -121,7 +121,12 @@ impl LlamaGuard {
         let model = Llama::new(config, weights, prompts.longest(), place)?;
         let dtype = model.numbers();
         digest.update(format!("{settled} {dtype}"));
-        let codes = model.head().rows(&prompts.words().codes).map_err(failed)?;
+        let codes = match prompts.words().codes.as_slice() {
+            // No category is named.
+            [] => Tensor::zeros((0, model.config().hidden), DType::F32, &Device::Cpu),
+            codes => model.head().rows(codes),
+        };
+        let codes = codes.map_err(failed)?;
         let mut prefixes = Prefixes::default();
         for beginning in prompts.beginnings() {
             prefixes.keep(&model, &beginning).map_err(failed)?;
