@@ -15,7 +15,7 @@ use ureq::Agent;
 use crate::evaluate::data::Mapping;
 use crate::taxonomy::Taxonomy;
 use crate::transcript::Transcript;
-use crate::verdict::{Judgement, Score, Scores};
+use crate::verdict::{Judgement, Score, Scores, Unscored};
 
 const PATH: &str = "/moderations";
 /// The mapping's section for its categories.
@@ -144,10 +144,14 @@ impl Endpoint {
                 }
                 Err(error) => return Err(error),
                 Ok(answer) => {
+                    let length = text.chars().count() as u64;
+                    if let Some(reason) = unscored(&answer) {
+                        return Ok(Judgement::unscored(reason, length));
+                    }
                     let scores = self
                         .scores(&answer)
                         .ok_or_else(|| EndpointError::Answer { address: self.address.clone() })?;
-                    return Ok(Judgement::read(scores, text.chars().count() as u64));
+                    return Ok(Judgement::read(scores, length));
                 }
             }
         }
@@ -162,7 +166,12 @@ impl Endpoint {
         }
         let mut answer = request.send(body).map_err(unreachable)?;
         let status = answer.status().as_u16();
+        let is_no_verdict = |answer: &Value| unscored(answer).is_some();
         if status != 200 {
+            let refusal = answer.body_mut().read_to_string().unwrap_or_default();
+            if let Some(refusal) = serde_json::from_str(&refusal).ok().filter(is_no_verdict) {
+                return Ok(refusal);
+            }
             let hint = match status {
                 401 | 403 => "name the variable that holds its key with --key-env",
                 404 => "it has no such path; is it the base URL of an API?",
@@ -207,4 +216,16 @@ impl Endpoint {
             .and_then(|score| Score::new(score as f32));
         Some(Scores::new(whole.or(highest)?, first))
     }
+}
+
+/// Why a gateway of ours has no verdict on all of a text, where sending it again would not help: told
+/// beside the scores, or in their place where its policy refuses for want of one.
+fn unscored(answer: &Value) -> Option<Unscored> {
+    if answer.pointer("/error/code").and_then(Value::as_str) == Some("content_unreadable") {
+        return Some(Unscored::Unreadable);
+    }
+    let code = answer.pointer("/results/0/wardgate/unscored")?.as_str()?;
+    [Unscored::Unreadable, Unscored::TooLong, Unscored::Derailed, Unscored::NotFinite]
+        .into_iter()
+        .find(|reason| reason.code() == code)
 }

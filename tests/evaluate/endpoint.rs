@@ -17,8 +17,8 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Gives a text the score that stands behind `score=` in it, in the category behind `in=`; answers
-    /// with `status` instead where there is one.
+    /// Gives a text the score that stands behind `score=` in it, in the category behind `in=`, and no
+    /// verdict for the reason behind `unscored=`; answers with `status` instead where there is one.
     pub(crate) fn start(status: Option<u16>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -73,6 +73,9 @@ fn serve(
         let text = request["input"].as_str().unwrap();
         let (status, answer) = match status {
             Some(status) => (status, json!({"error": {}})),
+            None if text.contains("an image") => {
+                (400, json!({"error": {"code": "content_unreadable"}}))
+            }
             None => (200, answer(text)),
         };
         let answer = answer.to_string();
@@ -93,5 +96,16 @@ fn answer(text: &str) -> Value {
     };
     let score: f64 = behind("score=").map_or(0.0, |score| score.parse().unwrap());
     let category = behind("in=").unwrap_or_else(|| "violence".to_owned());
-    json!({"results": [{"flagged": score >= 0.5, "category_scores": {category: score, "self-harm/intent": 0.0}}]})
+    let mut wardgate = json!({});
+    if let Some(reason) = behind("unscored=") {
+        wardgate["unscored"] = reason.into();
+    }
+    if let Some(score) = behind("unsafe=") {
+        wardgate["unsafe"] = score.parse::<f64>().unwrap().into();
+    }
+    json!({"results": [{
+        "flagged": score >= 0.5,
+        "category_scores": {category: score, "self-harm/intent": 0.0},
+        "wardgate": wardgate,
+    }]})
 }

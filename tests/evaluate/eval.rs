@@ -68,6 +68,22 @@ fn the_numbers_of_a_set_are_those_of_the_contract() {
 }
 
 #[test]
+fn a_gateways_verdict_on_the_whole_counts_and_what_it_has_none_on_is_unscored() {
+    let (folder, endpoint) = (TempDir::new().unwrap(), Endpoint::start(None));
+    let row = |text: &str, unsafe_: bool| json!({"messages": [{"role": "user", "content": text}], "unsafe": unsafe_});
+    let rows = [
+        row("score=0.3 unsafe=0.9", true),
+        row("score=0.3", true),
+        row("score=0.9 unscored=derailed", true),
+        row("an image", false),
+    ];
+    let data = format!("jsonl:{}", write(folder.path(), "mine.jsonl", rows).display());
+    let set = &json_of(&wardgate(&["eval", "--data", &data, "--url", &endpoint.url, "--json"]))["sets"]
+        [0];
+    assert_eq!((&set["tp"], &set["fn"], &set["unscored"]), (&json!(1), &json!(1), &json!(2)));
+}
+
+#[test]
 fn another_threshold_is_shown_beside_the_cards() {
     let (folder, endpoint) = (TempDir::new().unwrap(), Endpoint::start(None));
     let data = data(folder.path());

@@ -204,6 +204,7 @@ impl Inspector<'_> {
             words: block::reason(self.tenant.policy.block(), phase, &findings),
             findings,
             noticed,
+            p_unsafe: judgement.highest(),
             unscored: judgement.unscored,
             chars: subject.chars,
         })

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::transcript::{Role, Transcript};
-use crate::verdict::Unscored;
+use crate::verdict::{Score, Unscored};
 use crate::wire::answer::Answer;
 use crate::wire::asked::Asked;
 use crate::wire::dialect::Dialect;
@@ -82,6 +82,8 @@ pub struct Opinion {
     pub findings: Vec<Finding>,
     /// The categories that the policy takes any notice of.
     pub noticed: Vec<Finding>,
+    /// p(unsafe), of all that was judged the highest; `None` where nothing was.
+    pub p_unsafe: Option<Score>,
     /// Why not all of it was judged.
     pub unscored: Option<Unscored>,
     /// How long the subject is, in characters.

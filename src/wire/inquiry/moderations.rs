@@ -40,9 +40,14 @@ fn parts(items: &[Value]) -> Result<Subject, Malformed> {
 pub(super) fn tell(who: Answerer<'_>, opinions: &[Opinion]) -> Value {
     let results = opinions.iter().map(|opinion| {
         let mut result = moderated(opinion.flagged, &opinion.findings);
-        if let Some(unscored) = opinion.unscored {
-            result.insert("wardgate".to_owned(), json!({"unscored": unscored.code()}));
+        let mut ours = Map::new();
+        if let Some(score) = opinion.p_unsafe {
+            ours.insert("unsafe".to_owned(), score.get().into());
         }
+        if let Some(unscored) = opinion.unscored {
+            ours.insert("unscored".to_owned(), unscored.code().into());
+        }
+        result.insert("wardgate".to_owned(), ours.into());
         Value::Object(result)
     });
     let results: Vec<Value> = results.collect();

@@ -119,6 +119,7 @@ fn opinion(blocks: bool) -> Opinion {
         words: "not here".to_owned(),
         findings: vec![finding.clone()],
         noticed: vec![finding],
+        p_unsafe: Some(score),
         unscored: None,
         chars: 7,
     }
@@ -138,6 +139,7 @@ fn an_opinion_is_told_in_the_words_of_whoever_asked() {
     assert_eq!(moderations["results"][0]["flagged"], false);
     assert_eq!(moderations["results"][1]["flagged"], true);
     assert_eq!(moderations["results"][1]["categories"]["hate"], true);
+    assert_eq!(moderations["results"][1]["wardgate"], json!({"unsafe": 0.75}));
 
     assert_eq!(told(Endpoint::LiteLlm, &both[..1]), json!({"action": "NONE"}));
     assert_eq!(
