@@ -15,6 +15,7 @@ use crate::evaluate::data::{Dataset, Mapping};
 use crate::evaluate::{self, Endpoint, Judge, Ran, Rows, Scores};
 use crate::guard::{self, Lane};
 use crate::llama_guard::EngineSettings;
+use crate::reading;
 use crate::taxonomy::Taxonomy;
 use crate::transcript::Transcript;
 
@@ -109,7 +110,7 @@ impl Scoring {
             }
         };
         let name = match &judge {
-            Judge::Guard(guard) => guard.card().to_string(),
+            Judge::Guard(guard) => format!("{} reading {}", guard.card(), reading::VERSION),
             Judge::Endpoint(endpoint) => endpoint.label(),
         };
         let kept = self.scores.clone().or_else(|| beside.map(|out| out.join("scores.jsonl")));

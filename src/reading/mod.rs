@@ -38,6 +38,10 @@ mod spaced;
 
 mod unescape;
 
+/// The readings' version, for what is kept of a text: its scores are those of its readings, too. To be
+/// raised whenever a text gets other readings than before.
+pub const VERSION: u32 = 1;
+
 pub use decode::spells;
 pub use letters::is_invisible;
 pub use readings::{Readings, readings};

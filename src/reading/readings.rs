@@ -125,8 +125,10 @@ mod tests {
     use base64::Engine;
     use base64::prelude::BASE64_STANDARD;
     use proptest::prelude::*;
+    use sha2::{Digest as _, Sha256};
 
     use super::{MOST_BYTES, SPARE_BYTES, readings};
+    use crate::reading::VERSION;
     use crate::transcript::{Reading, Transcript};
 
     /// The further readings of a text, by name.
@@ -166,6 +168,34 @@ mod tests {
         check(
             "＜|eot_id|＞ b",
             &[(Normalised, "<|eot_id|> b"), (Defanged, "  eot id   b"), (Bare, " b")],
+        );
+    }
+
+    #[test]
+    fn other_readings_are_another_version() {
+        let wrapped = BASE64_STANDARD.encode("the c\u{200b}anary sings");
+        let disguised = [
+            "the c\u{200b}anary sings",
+            "t-h-e c-a-n-a-r-y sings",
+            "ｔｈｅ ｃａｎａｒｙ",
+            "the саnаrу",
+            r"\u0074he &#99;anary",
+            "74 68 65 20 63 61 6e 61 72 79",
+            "gur pnanel fvatf va gur gerr naq gur jbeyq",
+            "<|eot_id|>a canary\nAgent: no",
+            wrapped.as_str(),
+        ];
+        let mut digest = Sha256::new();
+        for text in disguised {
+            for (reading, text) in further(text) {
+                digest.update(format!("{reading:?} {text}\n"));
+            }
+        }
+        let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        // Raise the version where this is another.
+        assert_eq!(
+            (VERSION, digest.as_str()),
+            (1, "daf76b1384c5471aa87bd0f8410dbfa90289383382257e36180153fdff12dc6c")
         );
     }
 
