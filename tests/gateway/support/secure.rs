@@ -80,10 +80,11 @@ impl Secure {
                     // A gateway that does not trust us leaves.
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     seen.lock().unwrap().connections += 1;
+                    changed.notify_waiters();
                     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
                         serve(stream, script, seen, changed).await;
                     } else {
-                        serve_http1(stream, &seen).await;
+                        serve_http1(stream, &seen, &changed).await;
                     }
                 });
             }
@@ -207,7 +208,7 @@ async fn answer(
 }
 
 /// Answers every request over HTTP/1.1 with the same words.
-async fn serve_http1(mut stream: TlsStream<TcpStream>, seen: &Mutex<Seen>) {
+async fn serve_http1(mut stream: TlsStream<TcpStream>, seen: &Mutex<Seen>, changed: &Notify) {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"}]}") {
         if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
@@ -216,6 +217,7 @@ async fn serve_http1(mut stream: TlsStream<TcpStream>, seen: &Mutex<Seen>) {
     }
     let request = Request::builder().version(http::Version::HTTP_11).body(()).expect("a head");
     seen.lock().unwrap().requests.push((request.into_parts().0, bytes));
+    changed.notify_waiters();
     let body = crate::support::upstream::completion(&["fine"]);
     let answer = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
