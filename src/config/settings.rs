@@ -218,8 +218,9 @@ impl Reading<'_> {
         }
         let upstreams: Vec<_> =
             file.upstream.iter().filter_map(|upstream| self.upstream(upstream)).collect();
-        let passthroughs = self.passthroughs(&file.passthrough, &file.upstream, &upstreams);
         let endpoints = self.endpoints(&file.endpoints);
+        let passthroughs =
+            self.passthroughs(&file.passthrough, &file.upstream, &upstreams, &endpoints);
         let audit = self.audit(file.audit.as_ref());
         let limits = self.limits(&file.limits);
         let holdback = self.holdback(&file.stream);
@@ -618,6 +619,7 @@ impl Reading<'_> {
         written: &[Passthrough],
         names: &[Upstream],
         upstreams: &[gateway::UpstreamSettings],
+        endpoints: &[Endpoint],
     ) -> Vec<gateway::Passthrough> {
         let mut open: Vec<gateway::Passthrough> = Vec::new();
         for passthrough in written {
@@ -643,6 +645,13 @@ impl Reading<'_> {
                 match gateway::Passthrough::new(method.get_ref(), path, upstream) {
                     Ok(new) if open.iter().any(|other| other.is_same(&new)) => {
                         let what = format!("{} {path} is open already; take one out", new.method());
+                        self.problem(method, what);
+                    }
+                    Ok(new) if endpoints.iter().any(|endpoint| new.is_shadowed_by(*endpoint)) => {
+                        let what = format!(
+                            "POST {path} is answered by this gateway itself, as `endpoints` says; take one \
+                             of the two out"
+                        );
                         self.problem(method, what);
                     }
                     Ok(new) => open.push(new),

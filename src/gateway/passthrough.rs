@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::gateway::route;
 use crate::gateway::settings::UpstreamSettings;
+use crate::wire::inquiry::Endpoint;
 
 /// Where the guarded API begins, here and in the base URL of an upstream.
 const BASE: &str = "/v1/";
@@ -94,6 +95,11 @@ impl Passthrough {
     /// Whether another is for the same requests.
     pub fn is_same(&self, other: &Self) -> bool {
         self.is_for(&other.method, other.path.as_bytes())
+    }
+
+    /// Whether this gateway answers the same requests itself while the endpoint is open.
+    pub fn is_shadowed_by(&self, endpoint: Endpoint) -> bool {
+        self.is_for(&Method::POST, endpoint.path().as_bytes())
     }
 
     /// The method.
