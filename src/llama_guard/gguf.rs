@@ -196,8 +196,11 @@ impl Gguf {
                 None => tensor,
             };
             let stays = name.starts_with("blk.") && is_quick(tensor.dtype());
-            let stored =
-                if stays { Stored::Quantised(tensor) } else { self.widened(name, &tensor)? };
+            let stored = if stays {
+                Stored::Quantised(Box::new(tensor))
+            } else {
+                self.widened(name, &tensor)?
+            };
             weights.insert(theirs, stored);
         }
         Ok(weights)

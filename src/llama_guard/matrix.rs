@@ -13,7 +13,7 @@ pub(super) enum Stored {
     /// In f32, f16 or bf16.
     Plain(Tensor),
     /// In blocks of few bits.
-    Quantised(QTensor),
+    Quantised(Box<QTensor>),
 }
 
 impl Stored {
@@ -36,7 +36,8 @@ impl Stored {
     fn quantised(self, place: &Place) -> Result<Self> {
         match (self, place.quantize) {
             (Self::Plain(tensor), Some(kind)) if tensor.dim(1)? % kind.block_size() == 0 => {
-                Ok(Self::Quantised(QTensor::quantize(&tensor.to_dtype(DType::F32)?, kind)?))
+                let tensor = QTensor::quantize(&tensor.to_dtype(DType::F32)?, kind)?;
+                Ok(Self::Quantised(Box::new(tensor)))
             }
             (stored, _) => Ok(stored),
         }
@@ -59,7 +60,7 @@ impl Matrix {
         let is_quantised = |part: &Stored| matches!(part, Stored::Quantised(_));
         if place.device.is_cpu() && parts.iter().all(is_quantised) {
             let quantised = |part| match part {
-                Stored::Quantised(tensor) => Some(tensor),
+                Stored::Quantised(tensor) => Some(*tensor),
                 Stored::Plain(_) => None,
             };
             return Ok(Self::Quantised(parts.into_iter().filter_map(quantised).collect()));
