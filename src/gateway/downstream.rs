@@ -35,8 +35,6 @@ pub(crate) struct Downstream<'a> {
     key_header: Option<&'static str>,
     begun: bool,
     answered: bool,
-    /// Whether a streamed answer has been ended.
-    finished: bool,
 }
 
 /// Something we say ourselves, complete: a refusal, an error, a list.
@@ -88,7 +86,6 @@ impl<'a> Downstream<'a> {
             key_header: None,
             begun: false,
             answered: false,
-            finished: false,
         }
     }
 
@@ -345,11 +342,8 @@ impl<'a> Downstream<'a> {
         self.write_ours(bytes).await
     }
 
-    /// Ends a streamed answer, once.
+    /// Ends a streamed answer.
     pub(crate) async fn finish(&mut self) -> Result<(), Failure> {
-        if std::mem::replace(&mut self.finished, true) {
-            return Ok(());
-        }
         self.session.write_response_body(None, true).await.map_err(gone)
     }
 

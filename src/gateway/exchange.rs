@@ -208,7 +208,10 @@ impl<'a> Exchange<'a> {
                 };
                 self.next_event = hold.frame().next();
                 let ending = streamed?;
-                downstream.finish().await?;
+                // What is only observed ends before all of it is judged.
+                if !inspector.is_beside() {
+                    downstream.finish().await?;
+                }
                 if ending.outcome == Outcome::Delivered {
                     response.end_soon().await;
                     upstreams.release(upstream, response).await;
