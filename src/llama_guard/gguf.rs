@@ -1,8 +1,8 @@
 //! A guard in one GGUF file, as llama.cpp has it: shape, tokenizer and weights, quantised or not.
 //!
 //! Matrices in blocks that this machine is quick with stay in them; all others are widened to f32, so that
-//! scores are those of the dequantised numbers. What llama.cpp changes is changed back: it stores the rows of query and key projections in another order, for rotations of
-//! neighbours instead of halves. The tokenizer of Llama 3 is put together here: candle's own reader takes
+//! scores are those of the dequantised numbers. What llama.cpp changes is changed back: it stores the rows
+//! of query and key projections in another order, for rotations of neighbours instead of halves. The tokenizer of Llama 3 is put together here: candle's own reader takes
 //! `llama-bpe`, as llama.cpp calls it, for GPT-2's.
 
 use std::collections::HashMap;
